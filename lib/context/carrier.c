@@ -1,0 +1,156 @@
+#include "context/carrier.h"
+
+#include <errno.h>
+
+#include "kernel/lowlock.h"
+#include "libc/alloc.h"
+
+#define STACKS_KEPT 128 /* idle ones; at 32 KiB each, 4 MiB in all */
+#define LOOKED_AT 16    /* carriers that a starter looks at for a free one before it makes one */
+
+/* `warm` are those with a stack, the latest first: the first is the likeliest to be in the caches,
+ * the last the likeliest to be free. `bare` are those whose stack was given back. `lock` is a leaf:
+ * nobody waits for anything while holding it. */
+static struct {
+    fxi_lowlock lock;
+    unsigned warm_count;
+    struct fxi_list warm, bare;
+} pool = { .warm = FXI_LIST_INIT(pool.warm), .bare = FXI_LIST_INIT(pool.bare) };
+
+static struct fxi_carrier *carrier_of(struct fxi_list *node)
+{
+    return fxi_container_of(node, struct fxi_carrier, pooled);
+}
+
+/* A free carrier out of the list, of the wanted stack size if there is one among those looked at. */
+static struct fxi_carrier *find_free(struct fxi_list *list, size_t stack_size)
+{
+    struct fxi_carrier *other = NULL;
+    unsigned looked_at = 0;
+    fxi_list_for_each(node, list) {
+        struct fxi_carrier *carrier = carrier_of(node);
+        if (looked_at++ == LOOKED_AT)
+            break;
+        if (!fxi_tcb_is_free(&carrier->tcb))
+            continue;
+        if (carrier->stack.size == stack_size)
+            return carrier;
+        other = other ? other : carrier;
+    }
+    return other;
+}
+
+static struct fxi_carrier *take_free(size_t stack_size)
+{
+    fxi_lowlock_acquire(&pool.lock);
+    struct fxi_carrier *carrier = find_free(&pool.warm, stack_size);
+    if (carrier)
+        pool.warm_count--;
+    else
+        carrier = find_free(&pool.bare, stack_size);
+    if (carrier)
+        fxi_list_remove(&carrier->pooled);
+    fxi_lowlock_release(&pool.lock);
+    return carrier;
+}
+
+/* Takes the stack of the longest idle carrier away from it; false if none is free. */
+static bool take_idle_stack(struct fxi_stack *stack)
+{
+    bool found = false;
+    fxi_lowlock_acquire(&pool.lock);
+    for (struct fxi_list *node = pool.warm.prev; node != &pool.warm && !found; node = node->prev) {
+        struct fxi_carrier *carrier = carrier_of(node);
+        if (!fxi_tcb_is_free(&carrier->tcb))
+            continue;
+        *stack = carrier->stack;
+        carrier->stack.reserve = NULL;
+        carrier->stack.size = 0;
+        fxi_list_remove(node);
+        fxi_list_push_front(&pool.bare, node);
+        pool.warm_count--;
+        found = true;
+        break;
+    }
+    fxi_lowlock_release(&pool.lock);
+    return found;
+}
+
+static int map_stack(struct fxi_stack *stack, size_t size)
+{
+    int rc;
+    struct fxi_stack idle;
+    while ((rc = fxi_stack_map(stack, size)) != 0 && take_idle_stack(&idle))
+        fxi_stack_unmap(&idle);
+    return rc;
+}
+
+/* Gives `carrier` a TCB and a stack as wanted, where what it has is not that. */
+static int equip(struct fxi_carrier *carrier, size_t stack_size)
+{
+    if (carrier->tcb.thread_pointer && !fxi_tcb_is_recyclable())
+        fxi_tcb_free(&carrier->tcb);
+    int rc = carrier->tcb.thread_pointer ? 0 : fxi_tcb_make(&carrier->tcb);
+    if (rc == 0 && carrier->stack.size != stack_size) {
+        fxi_stack_unmap(&carrier->stack);
+        rc = map_stack(&carrier->stack, stack_size);
+    }
+    return rc;
+}
+
+int fxi_carrier_get(struct fxi_carrier **out, size_t stack_size)
+{
+    stack_size = fxi_stack_round(stack_size);
+    struct fxi_carrier *carrier = take_free(stack_size);
+    if (!carrier)
+        carrier = fxi_alloc(sizeof *carrier);
+    if (!carrier)
+        return -ENOMEM;
+    int rc = equip(carrier, stack_size);
+    if (rc != 0) {
+        fxi_carrier_put(carrier);
+        return rc;
+    }
+    *out = carrier;
+    return 0;
+}
+
+void fxi_carrier_put(struct fxi_carrier *carrier)
+{
+    if (!carrier->tcb.thread_pointer) {
+        fxi_stack_unmap(&carrier->stack);
+        fxi_free(carrier);
+        return;
+    }
+    bool warm = carrier->stack.reserve != NULL;
+    if (warm)
+        fxi_stack_shed(&carrier->stack);
+    else
+        carrier->stack.size = 0;
+    fxi_lowlock_acquire(&pool.lock);
+    fxi_list_push_front(warm ? &pool.warm : &pool.bare, &carrier->pooled);
+    pool.warm_count += warm;
+    bool too_many = pool.warm_count > STACKS_KEPT;
+    fxi_lowlock_release(&pool.lock);
+    /* From here on another thread may own the carrier, though not before this one, if it runs on it,
+     * has ended. */
+    struct fxi_stack idle;
+    if (too_many && take_idle_stack(&idle))
+        fxi_stack_unmap(&idle);
+}
+
+void fxi_carrier_before_fork(void)
+{
+    fxi_lowlock_acquire(&pool.lock);
+}
+
+void fxi_carrier_after_fork(bool in_child)
+{
+    if (in_child) {
+        fxi_list_for_each(node, &pool.warm)
+            fxi_tcb_relink(&carrier_of(node)->tcb, false);
+        fxi_list_for_each(node, &pool.bare)
+            fxi_tcb_relink(&carrier_of(node)->tcb, false);
+    }
+    fxi_lowlock_release(&pool.lock);
+}

@@ -1,0 +1,64 @@
+#include "kernel/memory.h"
+
+#include <errno.h>
+#include <linux/mman.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "kernel/inject.h"
+#include "kernel/syscall.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+size_t fxi_page_size(void)
+{
+    static size_t size; /* every writer writes the same */
+    size_t known = fxi_load_relaxed(&size);
+    if (known == 0) {
+        known = (size_t)sysconf(_SC_PAGESIZE);
+        fxi_store_relaxed(&size, known);
+    }
+    return known;
+}
+
+void *fxi_pages_map(size_t size)
+{
+    long rc = fxi_inject(FXI_INJECT_MMAP);
+    if (rc == 0)
+        rc = fxi_syscall6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (rc < 0 && rc > -4096)
+        return NULL;
+    /* Kernels before 6.7 ignore MAP_STACK and may back one touched page with a huge one. Refused
+     * where the kernel has no huge pages, which serves as well. */
+    fxi_syscall3(SYS_madvise, rc, size, MADV_NOHUGEPAGE);
+    return (void *)rc;
+}
+
+void fxi_pages_unmap(void *base, size_t size)
+{
+    /* -ENOMEM, when a mapping would be split beyond the limit of their number: the memory itself
+     * can still be given back. */
+    if (fxi_syscall2(SYS_munmap, base, size) == -ENOMEM)
+        fxi_pages_discard(base, size);
+}
+
+int fxi_pages_guard(void *base, size_t size)
+{
+    long rc = fxi_inject(FXI_INJECT_MMAP);
+    if (rc != 0)
+        return (int)rc;
+    /* A guard installed in the page tables costs no mapping; other kernels take a mapping for it. */
+    if (fxi_syscall3(SYS_madvise, base, size, MADV_GUARD_INSTALL) == 0)
+        return 0;
+    return fxi_syscall3(SYS_mprotect, base, size, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+void fxi_pages_discard(void *base, size_t size)
+{
+    fxi_syscall3(SYS_madvise, base, size, MADV_DONTNEED);
+}

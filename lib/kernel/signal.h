@@ -1,0 +1,25 @@
+/* The signal mask and the alternate stack of the calling thread, as the kernel has them.
+ *
+ * libc's functions refuse to block signals 32 and 33, which it keeps for itself; the library has to
+ * block them for moments. Signal 33 is how setuid() and its family reach every thread while they
+ * hold libc's lock of the thread list, so nobody may wait for that lock, or for a lock whose holder
+ * may wait for it, with 33 blocked: FXI_SIGNALS_BUT_SETXID is the mask to wait under. */
+#ifndef FXI_KERNEL_SIGNAL_H
+#define FXI_KERNEL_SIGNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint64_t fxi_sigmask; /* bit n - 1 for signal n */
+
+#define FXI_SIGNAL_SETXID 33
+#define FXI_SIGNALS_ALL (~(fxi_sigmask)0)
+#define FXI_SIGNALS_BUT_SETXID (~((fxi_sigmask)1 << (FXI_SIGNAL_SETXID - 1)))
+
+/* Sets the calling thread's mask and returns the former one. */
+fxi_sigmask fxi_signals_set(fxi_sigmask mask);
+
+/* Gives the calling thread an alternate signal stack; NULL takes it away. */
+void fxi_signals_set_stack(void *base, size_t size);
+
+#endif

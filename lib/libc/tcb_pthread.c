@@ -1,0 +1,98 @@
+/* In place of tcb.c in the test build for ThreadSanitizer, whose runtime knows only threads made by
+ * pthread_create: a thread is a pthread here, on a stack and a TCB of libc's. Everything above this
+ * seam is the code that users run. */
+#include <errno.h>
+#include <pthread.h>
+
+#include "base/atomic.h"
+#include "kernel/clone.h"
+#include "kernel/futex.h"
+#include "kernel/inject.h"
+#include "kernel/signal.h"
+#include "libc/tcb.h"
+
+int fxi_tcb_make(struct fxi_tcb *tcb)
+{
+    static char made;
+    int rc = fxi_inject(FXI_INJECT_ALLOC);
+    tcb->thread_pointer = rc == 0 ? &made : NULL;
+    tcb->linked = false;
+    return rc;
+}
+
+void fxi_tcb_free(struct fxi_tcb *tcb)
+{
+    tcb->thread_pointer = NULL;
+}
+
+bool fxi_tcb_is_recyclable(void)
+{
+    return true;
+}
+
+/* `linked`: a pthread was started that is not joined yet. */
+bool fxi_tcb_is_free(struct fxi_tcb *tcb)
+{
+    if (tcb->linked && pthread_tryjoin_np(tcb->pthread, NULL) != 0)
+        return false;
+    tcb->linked = false;
+    return true;
+}
+
+static void *start(void *arg)
+{
+    struct fxi_tcb *tcb = arg;
+    fxi_store_release(&tcb->tid, (uint32_t)fxi_gettid()); /* release: with the launcher's acquire */
+    fxi_futex_wake(&tcb->tid, 1);
+    fxi_signals_set(FXI_SIGNALS_ALL);
+    tcb->entry(tcb->arg);
+    return NULL;
+}
+
+pid_t fxi_tcb_launch(struct fxi_tcb *tcb, void *stack, size_t stack_size, void (*entry)(void *),
+                     void *arg)
+{
+    (void)stack;
+    int rc = fxi_inject(FXI_INJECT_CLONE);
+    if (rc != 0)
+        return rc;
+    pthread_attr_t attr;
+    rc = pthread_attr_init(&attr);
+    if (rc != 0)
+        return -rc;
+    pthread_attr_setstacksize(&attr, stack_size);
+    tcb->entry = entry;
+    tcb->arg = arg;
+    tcb->tid = 0;
+    pthread_t thread;
+    rc = pthread_create(&thread, &attr, start, tcb);
+    if (rc == 0) {
+        tcb->pthread = thread;
+        tcb->linked = true;
+        while (fxi_load_acquire(&tcb->tid) == 0)
+            fxi_futex_wait(&tcb->tid, 0, FX_FOREVER);
+    }
+    pthread_attr_destroy(&attr);
+    return rc == 0 ? (pid_t)tcb->tid : -rc;
+}
+
+pid_t fxi_tcb_tid(const struct fxi_tcb *tcb)
+{
+    return (pid_t)tcb->tid;
+}
+
+void fxi_tcb_retire(struct fxi_tcb *tcb)
+{
+    (void)tcb;
+}
+
+void fxi_tcb_resume(struct fxi_tcb *tcb)
+{
+    (void)tcb;
+}
+
+void fxi_tcb_relink(struct fxi_tcb *tcb, bool runs)
+{
+    if (!runs)
+        tcb->linked = false;
+}

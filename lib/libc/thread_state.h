@@ -1,0 +1,22 @@
+/* What a thread owes libc at its beginning and at its end, done by the thread itself. */
+#ifndef FXI_LIBC_THREAD_STATE_H
+#define FXI_LIBC_THREAD_STATE_H
+
+#include <stdbool.h>
+
+/* First of all in a new thread: what pthread_create's threads set up for libc. */
+void fxi_libc_enter(void);
+
+/* Runs the destructors of the C++ thread_local objects that live, and one round over the values of
+ * pthread keys. Whether there was a value. */
+bool fxi_libc_run_destructors(void);
+
+/* What pthread_exit() or a cancellation left as the thread's result. */
+void *fxi_libc_exit_result(void);
+
+/* Puts what the thread did to libc's state and to the TLS of the program's modules back to what a
+ * new thread finds, for the next thread on this TCB. All signals are blocked but 33. Nothing of the
+ * program's runs in the thread any more; this library's own TLS may be zero from here on. */
+void fxi_libc_leave(void);
+
+#endif

@@ -1,0 +1,13 @@
+/* The values of fx_locals in a context. */
+#ifndef FXI_THREAD_LOCAL_VALUES_H
+#define FXI_THREAD_LOCAL_VALUES_H
+
+#include "context/context.h"
+
+/* One round over the calling context's values that have a destructor: whether there was one. */
+bool fxi_local_destroy_round(struct fxi_context *self);
+
+/* Gives up the context's table; what is left in it is dropped. */
+void fxi_local_free_table(struct fxi_context *self);
+
+#endif
