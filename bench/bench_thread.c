@@ -78,6 +78,7 @@ static const struct bench_metric create_metrics[] = {
                   [BENCH_PIN_NONE] = "goal <= 1.00",
                   [BENCH_PIN_BOTH] = "goal <= 1.00" },
     },
+    { .name = "processor time of it", .unit = "us", .compared = true },
 };
 
 static void measure_create(const struct bench_experiment *experiment, const struct bench_peer *peer,
@@ -85,7 +86,8 @@ static void measure_create(const struct bench_experiment *experiment, const stru
 {
     (void)experiment;
     start_and_join(peer, WARM_UP, trial);
-    int64_t begin = bench_now(), enough = begin + (int64_t)(options->seconds * 1e9), now;
+    int64_t cpu = bench_cpu_time(), begin = bench_now();
+    int64_t enough = begin + (int64_t)(options->seconds * 1e9), now;
     int threads = 0;
     do {
         start_and_join(peer, BATCH, trial);
@@ -93,6 +95,7 @@ static void measure_create(const struct bench_experiment *experiment, const stru
         now = bench_now();
     } while (now < enough);
     trial->value[0] = (double)(now - begin) / threads / 1e3;
+    trial->value[1] = (double)(bench_cpu_time() - cpu) / threads / 1e3;
 }
 
 /* --- where that time goes: the call that starts, and the time until the thread runs --- */
@@ -137,6 +140,7 @@ static void measure_start(const struct bench_experiment *experiment, const struc
 
 static const struct bench_metric alive_metrics[] = {
     { .name = "creation each", .unit = "us", .compared = true, .goal = BENCH_GOAL("goal <= 0.60") },
+    { .name = "processor time of it", .unit = "us", .compared = true },
     { .name = "resident each",
       .unit = "KiB",
       .compared = true,
@@ -202,11 +206,12 @@ static void measure_alive(const struct bench_experiment *experiment, const struc
     meeting.expected = n;
 
     double before = resident(trial);
-    int64_t begin = bench_now();
+    int64_t cpu = bench_cpu_time(), begin = bench_now();
     for (int i = 0; i < n; i++)
         start(peer, &threads[i], meet, NULL, trial);
     wait_until_set(&meeting.all_here);
     int64_t created = bench_now();
+    cpu = bench_cpu_time() - cpu;
     double after = resident(trial);
 
     int64_t release = bench_now();
@@ -215,8 +220,9 @@ static void measure_alive(const struct bench_experiment *experiment, const struc
         join(peer, &threads[i]);
     int64_t joined = bench_now();
     trial->value[0] = (double)(created - begin) / n / 1e3;
-    trial->value[1] = (after - before) / n;
-    trial->value[2] = (double)(joined - release) / n / 1e3;
+    trial->value[1] = (double)cpu / n / 1e3;
+    trial->value[2] = (after - before) / n;
+    trial->value[3] = (double)(joined - release) / n / 1e3;
     free(threads);
 }
 

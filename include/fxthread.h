@@ -5,11 +5,22 @@
 #ifndef FXTHREAD_H
 #define FXTHREAD_H
 
+#include <fxthread/barrier.h>
 #include <fxthread/base.h>
+#include <fxthread/condition.h>
 #include <fxthread/duration.h>
+#include <fxthread/event.h>
 #include <fxthread/exception.h>
 #include <fxthread/local.h>
+#include <fxthread/lock.h>
+#include <fxthread/once.h>
+#include <fxthread/queue.h>
+#include <fxthread/rlock.h>
+#include <fxthread/rwlock.h>
+#include <fxthread/scope.h>
+#include <fxthread/semaphore.h>
 #include <fxthread/thread.h>
 #include <fxthread/timer.h>
+#include <fxthread/with.h>
 
 #endif

@@ -12,8 +12,9 @@
  *         ...
  *     }
  *
- * Raising jumps: nothing between the raise and the thread's start runs any more, so what those
- * frames own (memory, descriptors) is theirs to give up first. To raise across a frame of a foreign
+ * Raising jumps, to the innermost scope that has something to do with it (<fxthread/scope.h>), or to
+ * the thread's start: nothing else in between runs any more, so that what those frames own (memory,
+ * descriptors) needs a scope, or is theirs to give up first. To raise across a frame of a foreign
  * library (out of a qsort callback, say) is illegal.
  */
 #ifndef FXTHREAD_EXCEPTION_H
@@ -36,7 +37,7 @@ enum {
 };
 
 /* What is known of an exception. The strings and the payload belong to the library, and live as
- * long as what they were asked of: the thread's handle, or the excepthook's call. */
+ * long as what they were asked of: the thread's handle, the excepthook's call, or the except block. */
 typedef struct fx_exc_info {
     fx_exc code;         /* 0: there was none */
     int line;            /* where it was raised; 0 unknown */
@@ -53,7 +54,9 @@ FX_API FX_NORETURN void fx_raise(fx_exc code);
 FX_API FX_NORETURN void fx_raise_msg(fx_exc code, const char *format, ...) FX_PRINTF(2, 3);
 
 /* The same with a payload, which the exception owns from here on: free_it(payload), unless either
- * is NULL, is called when the thread's last handle is given up. */
+ * is NULL, is called when the exception is over: at the end of the block that caught it, when another
+ * one replaces it, or, if it ended its thread, when the thread's last handle is given up. free_it does
+ * not raise. */
 FX_API FX_NORETURN void fx_raise_with(fx_exc code, void *payload, fx_callback free_it);
 
 /* Raises `rc` if it is negative, else returns it: fx_check(fx_sleep(FX_SEC(1))). */

@@ -17,10 +17,12 @@ struct fxi_carrier {
     struct fxi_list pooled;
     struct fxi_tcb tcb;
     struct fxi_stack stack;
+    struct fxi_carrier *made_before;
+    bool is_shed; /* the stack has given back what it does not need; guarded by the pool */
 };
 
-/* A carrier that is free, with a stack of at least `stack_size` bytes. 0 or -ENOMEM. The caller has
- * blocked all signals, here and for fxi_carrier_put. */
+/* A carrier that is free, with a stack of at least `stack_size` bytes. 0 or -ENOMEM. The caller holds
+ * the registry's lock; for fxi_carrier_put it has only blocked signals. */
 int fxi_carrier_get(struct fxi_carrier **carrier, size_t stack_size);
 
 /* Gives it to the pool. The caller may run on it. */

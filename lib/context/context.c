@@ -9,6 +9,7 @@
 #include "kernel/clone.h"
 
 _Thread_local struct fxi_context *fxi_current;
+__thread struct fx_scope **fx_scope_own;
 
 /* Its value is set in every thread that was adopted, so that libc tells of the thread's end. */
 static pthread_key_t end_key;
@@ -19,8 +20,9 @@ static int end_key_error;
 static void adopted_thread_ended(void *record)
 {
     fx_thread *thread = record;
+    thread->context.innermost = NULL; /* pthread_exit() has ended the frames of its scopes */
     fxi_hooks_foreign_end(thread);
-    fxi_current = NULL;
+    fxi_context_run(NULL);
     if (thread->kind == FXI_THREAD_FOREIGN)
         fx_thread_unref(thread);
 }
@@ -60,7 +62,7 @@ FXI_COLD struct fxi_context *fxi_context_adopt(void)
         errno = ENOMEM;
         return NULL;
     }
-    fxi_current = &thread->context;
+    fxi_context_run(&thread->context);
     if (pthread_setspecific(end_key, thread) != 0) {
         adopted_thread_ended(thread);
         errno = ENOMEM;
@@ -92,6 +94,7 @@ static void after_fork(bool in_child)
     fxi_sigmask mask = mask_before_fork;
     fxi_registry_after_fork(in_child, self);
     fxi_hooks_after_fork(in_child);
+    fxi_registry_release_lost();
     fxi_signals_set(mask);
 }
 

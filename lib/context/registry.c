@@ -1,6 +1,7 @@
 #include "context/registry.h"
 
 #include "context/hooks.h"
+#include "context/number.h"
 #include "kernel/clone.h"
 #include "kernel/lowlock.h"
 
@@ -35,8 +36,8 @@ fx_thread *fxi_registry_main(void)
 
 fxi_sigmask fxi_registry_lock(void)
 {
-    fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_ALL);
-    fxi_lowlock_acquire_with_setxid_open(&lock);
+    fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
+    fxi_lowlock_acquire(&lock);
     return mask;
 }
 
@@ -58,7 +59,7 @@ void fxi_registry_unlock_blocked(void)
 
 void fxi_registry_add(fx_thread *thread)
 {
-    thread->ident = ++last_ident;
+    fxi_store_relaxed(&thread->ident, ++last_ident); /* others may ask for it meanwhile */
     fxi_store_relaxed(&thread->state, FXI_THREAD_ALIVE);
     fxi_list_push_back(&fxi_registry_alive, &thread->alive);
     fxi_registry_count += !thread->internal;
@@ -66,6 +67,7 @@ void fxi_registry_add(fx_thread *thread)
 
 void fxi_registry_remove(fx_thread *thread)
 {
+    fxi_number_take_back(&thread->context);
     fxi_list_remove(&thread->alive);
     fxi_registry_count -= !thread->internal;
 }
@@ -75,6 +77,8 @@ void fxi_registry_before_fork(void)
     fxi_registry_lock_blocked();
 }
 
+static struct fxi_list lost = FXI_LIST_INIT(lost);
+
 static void forget_others(fx_thread *self)
 {
     self = self ? self : &first_main; /* no memory for a record of its own, then */
@@ -82,8 +86,11 @@ static void forget_others(fx_thread *self)
     while (node != &fxi_registry_alive) {
         fx_thread *thread = fxi_registry_thread(node);
         node = node->next;
-        if (thread != self)
-            fxi_store_relaxed(&thread->state, FXI_THREAD_LOST);
+        if (thread == self)
+            continue;
+        fxi_number_lose(&thread->context);
+        fxi_store_relaxed(&thread->state, FXI_THREAD_LOST);
+        fxi_list_push_back(&lost, &thread->alive);
     }
     fxi_list_init(&fxi_registry_alive);
     fxi_list_push_back(&fxi_registry_alive, &self->alive);
@@ -97,4 +104,14 @@ void fxi_registry_after_fork(bool in_child, fx_thread *self)
     if (in_child)
         forget_others(self);
     fxi_registry_unlock_blocked();
+}
+
+void fxi_registry_release_lost(void)
+{
+    while (!fxi_list_is_empty(&lost)) {
+        fx_thread *thread = fxi_registry_thread(lost.next);
+        fxi_list_remove(&thread->alive);
+        if (thread->kind != FXI_THREAD_MAIN)
+            fx_thread_unref(thread);
+    }
 }

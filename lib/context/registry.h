@@ -4,9 +4,8 @@
 
 #include "context/thread_record.h"
 
-/* Locks the list. All signals are blocked until the unlock, which takes the mask that the lock
- * returned; 33 is open while it waits, because a starter holds this lock while it waits for libc's
- * list of threads. A fork waits for this lock, so that no thread is half started or half ended in
+/* Locks the list. All signals but 33 are blocked until the unlock, which takes the mask that the lock
+ * returned. A fork waits for this lock, so that no thread is half started or half ended in
  * the child. */
 fxi_sigmask fxi_registry_lock(void);
 void fxi_registry_unlock(fxi_sigmask mask);
@@ -34,5 +33,8 @@ fx_thread *fxi_registry_main(void);
  * thread. */
 void fxi_registry_before_fork(void);
 void fxi_registry_after_fork(bool in_child, fx_thread *self);
+
+/* In the child, after all that: gives up the references that the lost threads held on themselves. */
+void fxi_registry_release_lost(void);
 
 #endif

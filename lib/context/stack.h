@@ -16,11 +16,13 @@
 struct fxi_stack {
     char *reserve; /* NULL: none */
     size_t reserve_size;
+    size_t alternate_size;
     char *base; /* lowest usable byte */
     size_t size;
 };
 
-/* Reserves a stack of `size` bytes, rounded up to pages. 0 or -ENOMEM. */
+/* Reserves a stack of `size` bytes, rounded up to pages. 0 or -ENOMEM. One caller at a time: a starter
+ * holds the registry's lock. */
 int fxi_stack_map(struct fxi_stack *stack, size_t size);
 void fxi_stack_unmap(struct fxi_stack *stack);
 

@@ -49,10 +49,26 @@ enum fxi_futex_outcome fxi_futex_wait_shared(const uint32_t *word, uint32_t expe
     return wait(word, expected, deadline, FUTEX_WAIT_BITSET);
 }
 
+/* Outcomes of a wake: a count; -EFAULT or -EINVAL where the woken one has already given up the
+ * memory, which is legal and means that nobody sleeps there. */
+static void wake(const uint32_t *word, int n, int operation)
+{
+    if (fxi_inject(FXI_INJECT_FUTEX_WAKE) == 0)
+        fxi_syscall3(SYS_futex, word, operation, n);
+}
+
 void fxi_futex_wake(const uint32_t *word, int n)
 {
-    /* Outcomes: a count; -EFAULT or -EINVAL where the woken one has already given up the memory,
-     * which is legal and means that nobody sleeps there. */
-    if (fxi_inject(FXI_INJECT_FUTEX_WAKE) == 0)
-        fxi_syscall3(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n);
+    wake(word, n, FUTEX_WAKE | FUTEX_PRIVATE_FLAG);
+}
+
+void fxi_futex_wake_shared(const uint32_t *word, int n)
+{
+    wake(word, n, FUTEX_WAKE);
+}
+
+void fxi_futex_hand_on(const uint32_t *from, const uint32_t *to)
+{
+    /* The same outcomes. */
+    fxi_syscall6(SYS_futex, (long)from, FUTEX_REQUEUE, 0, 1, (long)to, 0);
 }

@@ -34,10 +34,6 @@ static inline void fxi_lowlock_acquire(fxi_lowlock *lock)
         fxi_lowlock_acquire_slow(lock);
 }
 
-/* For a caller that has blocked all signals, and a lock whose holder may be waiting for all threads to
- * handle signal 33 (see kernel/signal.h): waits with that one open. */
-void fxi_lowlock_acquire_with_setxid_open(fxi_lowlock *lock);
-
 static inline void fxi_lowlock_release(fxi_lowlock *lock)
 {
     /* release: pairs with the acquire of the next holder */

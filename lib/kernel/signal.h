@@ -1,9 +1,10 @@
 /* The signal mask and the alternate stack of the calling thread, as the kernel has them.
  *
  * libc's functions refuse to block signals 32 and 33, which it keeps for itself; the library has to
- * block them for moments. Signal 33 is how setuid() and its family reach every thread while they
- * hold libc's lock of the thread list, so nobody may wait for that lock, or for a lock whose holder
- * may wait for it, with 33 blocked: FXI_SIGNALS_BUT_SETXID is the mask to wait under. */
+ * block 32, by which pthread_cancel() works, for moments. Signal 33 is never blocked: by it setuid()
+ * and its family reach every thread while they hold libc's lock of the thread list, so that a thread
+ * which waited with 33 blocked for that lock, or for one whose holder waits for it, would wait for
+ * ever. What runs at 33 is libc's alone and needs no more than a TCB. */
 #ifndef FXI_KERNEL_SIGNAL_H
 #define FXI_KERNEL_SIGNAL_H
 
@@ -13,7 +14,6 @@
 typedef uint64_t fxi_sigmask; /* bit n - 1 for signal n */
 
 #define FXI_SIGNAL_SETXID 33
-#define FXI_SIGNALS_ALL (~(fxi_sigmask)0)
 #define FXI_SIGNALS_BUT_SETXID (~((fxi_sigmask)1 << (FXI_SIGNAL_SETXID - 1)))
 
 /* Sets the calling thread's mask and returns the former one. */

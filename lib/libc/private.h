@@ -12,7 +12,6 @@
 
 #include "base/compiler.h"
 
-struct dl_find_object; /* <dlfcn.h>, where libc has it */
 struct __res_state; /* <resolv.h>, whose macros take common names, where it is needed */
 
 struct fxi_libc_field {
@@ -40,14 +39,10 @@ extern const struct fxi_libc_field _thread_db_pthread_list;
 extern const struct fxi_libc_field _thread_db_pthread_cancelhandling;
 extern const struct fxi_libc_field _thread_db_pthread_specific;
 
-extern const struct fxi_libc_field _thread_db_link_map_l_tls_offset FXI_WEAK;
 extern char *__nptl_rtld_global FXI_WEAK;
 extern const struct fxi_libc_field _thread_db_rtld_global__dl_stack_user FXI_WEAK;
 extern struct fxi_list _dl_stack_user FXI_WEAK;
 extern uint32_t _dl_stack_cache_lock FXI_WEAK;
-
-/* From glibc 2.35 on: what an address belongs to, found without a lock. */
-extern int _dl_find_object(void *address, struct dl_find_object *result) FXI_WEAK;
 
 /* From glibc 2.35 on: the area that every thread registers for restartable sequences. */
 extern const unsigned int __rseq_size FXI_WEAK;

@@ -1,10 +1,10 @@
 /* The list of threads, its lock, and signal 33.
  *
  * setuid() and its family hold libc's lock of the list from marking the threads until every one of
- * them has run the handler of signal 33 (glibc's nptl/nptl_setxid.c). Two rules follow. Nobody waits
- * for the lock with 33 blocked; who holds it may block 33, for then no such call is under way. And a
- * thread is marked as ended under the lock, with 33 open until then: either it is marked before such
- * a call begins, and passed over, or it still handles the signal. */
+ * them has run the handler of signal 33 (glibc's nptl/nptl_setxid.c). So the library never blocks
+ * that signal, not even in a thread that is being born: its first instruction runs on a TCB that is
+ * complete, which is all that the handler needs. And a thread is marked as ended under the lock:
+ * either before such a call begins, and it is passed over, or after, when it has handled the signal. */
 #include "libc/tcb.h"
 
 #include <sched.h>
@@ -18,6 +18,7 @@
 #include "libc/alloc.h"
 #include "libc/private.h"
 #include "libc/tcb_layout.h"
+#include "libc/tls_reset.h"
 
 #define THREAD_FLAGS                                                                           \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |        \
@@ -104,6 +105,11 @@ int fxi_tcb_make(struct fxi_tcb *tcb)
     return tcb->thread_pointer ? 0 : -ENOMEM;
 }
 
+int fxi_tcb_recycle(struct fxi_tcb *tcb)
+{
+    return fxi_tls_reset(tcb->thread_pointer, &tcb->lacks_tls);
+}
+
 bool fxi_tcb_is_recyclable(void)
 {
     return &_dl_stack_user == NULL;
@@ -114,7 +120,7 @@ void fxi_tcb_free(struct fxi_tcb *tcb)
     if (!tcb->thread_pointer)
         return;
     if (tcb->linked) {
-        fxi_lowlock_acquire_with_setxid_open(list_lock());
+        fxi_lowlock_acquire(list_lock());
         fxi_list_remove(list_node(tcb));
         fxi_lowlock_release(list_lock());
     }
@@ -154,6 +160,8 @@ static void mark_ended(struct fxi_tcb *tcb)
 
 void fxi_tcb_relink(struct fxi_tcb *tcb, bool runs)
 {
+    if (!tcb->thread_pointer)
+        return;
     if (runs) {
         /* libc has put it on its list of stacks of its own, where it does not belong. */
         if (fxi_tcb_layout.threads)
@@ -169,12 +177,17 @@ bool fxi_tcb_is_free(struct fxi_tcb *tcb)
 {
     /* acquire: pairs with the kernel's clearing of the word, which follows all that the thread
      * did */
-    return fxi_load_acquire(tid_word(tcb)) == 0;
+    return !tcb->thread_pointer || fxi_load_acquire(tid_word(tcb)) == 0;
 }
 
 pid_t fxi_tcb_tid(const struct fxi_tcb *tcb)
 {
     return (pid_t)fxi_load_relaxed(tid_word(tcb));
+}
+
+const uint32_t *fxi_tcb_end_word(const struct fxi_tcb *tcb)
+{
+    return tid_word(tcb);
 }
 
 void fxi_tcb_retire(struct fxi_tcb *tcb)
@@ -192,7 +205,7 @@ void fxi_tcb_resume(struct fxi_tcb *tcb)
 pid_t fxi_tcb_launch(struct fxi_tcb *tcb, void *stack, size_t stack_size, void (*entry)(void *),
                      void *arg)
 {
-    fxi_lowlock_acquire_with_setxid_open(list_lock());
+    fxi_lowlock_acquire(list_lock());
     prepare(tcb, stack, stack_size);
     uint32_t *tid = tid_word(tcb);
     long rc = fxi_inject(FXI_INJECT_CLONE);

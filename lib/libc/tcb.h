@@ -20,10 +20,10 @@
 
 struct fxi_tcb {
     void *thread_pointer; /* NULL: not made */
-    bool linked;
+    bool linked;          /* a thread ran on it, or was to */
+    bool lacks_tls;       /* no memory was found to recycle it */
 #ifdef FXI_TSAN
-    unsigned long pthread; /* what carries it in the test build for ThreadSanitizer */
-    uint32_t tid;
+    uint32_t tid; /* of the pthread that it is in the test build for ThreadSanitizer */
     void (*entry)(void *);
     void *arg;
 #endif
@@ -32,6 +32,9 @@ struct fxi_tcb {
 /* Makes a TCB. 0 or -ENOMEM. */
 int fxi_tcb_make(struct fxi_tcb *tcb);
 
+/* Gives one on which a thread has ended the TLS of a new thread. 0 or -ENOMEM. One caller at a time. */
+int fxi_tcb_recycle(struct fxi_tcb *tcb);
+
 /* Frees one that never ran or, where TCBs are not recycled, whose thread has ended. */
 void fxi_tcb_free(struct fxi_tcb *tcb);
 
@@ -39,14 +42,18 @@ void fxi_tcb_free(struct fxi_tcb *tcb);
  * only module's TLS holds libc's state beside the program's. */
 bool fxi_tcb_is_recyclable(void);
 
-/* Whether no thread is on it: the last one's stack and TCB are out of use. */
+/* Whether no thread is on it: it was not made, never ran, or its last thread has ended. */
 bool fxi_tcb_is_free(struct fxi_tcb *tcb);
 
-/* Starts a thread on a free TCB and the given stack: entry(arg) is called with all signals blocked,
- * and ends the thread by returning. The caller has blocked all signals too. The thread's id, or
+/* Starts a thread on a free TCB and the given stack: entry(arg) is called with all signals but 33 blocked,
+ * and ends the thread by returning. The caller has blocked all signals but 33. The thread's id, or
  * -EAGAIN or -ENOMEM. */
 pid_t fxi_tcb_launch(struct fxi_tcb *tcb, void *stack, size_t stack_size, void (*entry)(void *),
                      void *arg);
+
+/* The word that the kernel clears, and wakes one sleeper on, when the thread on it has ended; NULL
+ * where there is none (the test build for ThreadSanitizer). */
+const uint32_t *fxi_tcb_end_word(const struct fxi_tcb *tcb);
 
 /* Called by the thread on it when nothing but its end is left to do: from here on libc takes it for
  * ended. All signals but 33 are blocked. */

@@ -23,6 +23,7 @@
 #include "kernel/memory.h"
 #include "kernel/signal.h"
 #include "libc/private.h"
+#include "libc/tls_reset.h"
 
 #define SCOUT_STACK_LEAST ((size_t)256 << 10)
 #define SCOUT_STACK_MOST ((size_t)1 << 30)
@@ -206,6 +207,9 @@ int fxi_tcb_layout_learn(void)
         rc = explore(size);
     if (rc != 0)
         return rc == -EINVAL ? -ENOTSUP : rc;
+    rc = fxi_tls_reset_prepare();
+    if (rc != 0)
+        return rc;
     find_thread_list();
     learned = true;
     return 0;

@@ -20,6 +20,12 @@ int fxi_tcb_make(struct fxi_tcb *tcb)
     return rc;
 }
 
+int fxi_tcb_recycle(struct fxi_tcb *tcb)
+{
+    (void)tcb;
+    return 0;
+}
+
 void fxi_tcb_free(struct fxi_tcb *tcb)
 {
     tcb->thread_pointer = NULL;
@@ -30,13 +36,10 @@ bool fxi_tcb_is_recyclable(void)
     return true;
 }
 
-/* `linked`: a pthread was started that is not joined yet. */
+/* `linked`: a pthread is on it. */
 bool fxi_tcb_is_free(struct fxi_tcb *tcb)
 {
-    if (tcb->linked && pthread_tryjoin_np(tcb->pthread, NULL) != 0)
-        return false;
-    tcb->linked = false;
-    return true;
+    return !fxi_load_acquire(&tcb->linked); /* acquire: pairs with the release in start */
 }
 
 static void *start(void *arg)
@@ -44,8 +47,9 @@ static void *start(void *arg)
     struct fxi_tcb *tcb = arg;
     fxi_store_release(&tcb->tid, (uint32_t)fxi_gettid()); /* release: with the launcher's acquire */
     fxi_futex_wake(&tcb->tid, 1);
-    fxi_signals_set(FXI_SIGNALS_ALL);
+    fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
     tcb->entry(tcb->arg);
+    fxi_store_release(&tcb->linked, false); /* the pthread's last touch of it */
     return NULL;
 }
 
@@ -61,17 +65,19 @@ pid_t fxi_tcb_launch(struct fxi_tcb *tcb, void *stack, size_t stack_size, void (
     if (rc != 0)
         return -rc;
     pthread_attr_setstacksize(&attr, stack_size);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     tcb->entry = entry;
     tcb->arg = arg;
     tcb->tid = 0;
+    tcb->linked = true;
     pthread_t thread;
     rc = pthread_create(&thread, &attr, start, tcb);
     if (rc == 0) {
-        tcb->pthread = thread;
-        tcb->linked = true;
         while (fxi_load_acquire(&tcb->tid) == 0)
             fxi_futex_wait(&tcb->tid, 0, FX_FOREVER);
     }
+    if (rc != 0)
+        tcb->linked = false;
     pthread_attr_destroy(&attr);
     return rc == 0 ? (pid_t)tcb->tid : -rc;
 }
@@ -79,6 +85,12 @@ pid_t fxi_tcb_launch(struct fxi_tcb *tcb, void *stack, size_t stack_size, void (
 pid_t fxi_tcb_tid(const struct fxi_tcb *tcb)
 {
     return (pid_t)tcb->tid;
+}
+
+const uint32_t *fxi_tcb_end_word(const struct fxi_tcb *tcb)
+{
+    (void)tcb;
+    return NULL;
 }
 
 void fxi_tcb_retire(struct fxi_tcb *tcb)

@@ -14,7 +14,6 @@
 #include "kernel/syscall.h"
 #include "libc/private.h"
 #include "libc/tcb_layout.h"
-#include "libc/tls_reset.h"
 
 #if defined __x86_64__
 #define RSEQ_SIGNATURE 0x53053053 /* glibc's, which stands before every abort handler */
@@ -156,7 +155,6 @@ void fxi_libc_leave(void)
     pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &old);
     reset_resolver();
     drop_key_values();
-    fxi_tls_reset_modules();
     h_errno = 0;
     errno = 0;
 }

@@ -14,9 +14,9 @@ bool fxi_libc_run_destructors(void);
 /* What pthread_exit() or a cancellation left as the thread's result. */
 void *fxi_libc_exit_result(void);
 
-/* Puts what the thread did to libc's state and to the TLS of the program's modules back to what a
- * new thread finds, for the next thread on this TCB. All signals are blocked but 33. Nothing of the
- * program's runs in the thread any more; this library's own TLS may be zero from here on. */
+/* Puts what the thread did to libc's state back to what a new thread finds, for the next thread on
+ * this TCB. All signals are blocked but 33, and nothing of the program's runs in the thread any
+ * more. */
 void fxi_libc_leave(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "stop/excepthook.h"
+#include "stop/scope.h"
 
 fx_exc_info fxi_raised_info(const struct fxi_raised *raised)
 {
@@ -17,27 +18,6 @@ fx_exc_info fxi_raised_info(const struct fxi_raised *raised)
                           .file = raised->file,
                           .message = raised->message,
                           .payload = raised->payload };
-}
-
-_Noreturn void fxi_raise_stored(struct fxi_context *self)
-{
-    if (self->base)
-        fxi_jump_to(self->base, 1);
-    fx_thread *thread = fxi_thread_of(self);
-    fxi_excepthook_call(thread);
-    if (thread->kind == FXI_THREAD_MAIN)
-        exit(EXIT_FAILURE);
-    thread->exception = self->raised.code;
-    pthread_exit(NULL);
-}
-
-/* A thread without memory for a context can neither be asked nor told anything. */
-static struct fxi_context *raiser(void)
-{
-    struct fxi_context *self = fxi_self();
-    if (!self)
-        pthread_exit(NULL);
-    return self;
 }
 
 static struct fxi_raised *begin(struct fxi_context *self, fx_exc code, const char *file, int line)
@@ -52,9 +32,47 @@ static struct fxi_raised *begin(struct fxi_context *self, fx_exc code, const cha
     return raised;
 }
 
+_Noreturn void fxi_raise_stored(struct fxi_context *self)
+{
+    fxi_scope_unwind(self);
+    if (self->base)
+        fxi_jump_to(&self->base->jump, 1);
+    fx_thread *thread = fxi_thread_of(self);
+    fxi_excepthook_call(thread);
+    if (thread->kind == FXI_THREAD_MAIN && self->raised.code != FX_EXITED)
+        exit(EXIT_FAILURE);
+    fxi_raised_end(thread);
+    pthread_exit(thread->result);
+}
+
+void fxi_raised_end(fx_thread *thread)
+{
+    struct fxi_raised *raised = &thread->context.raised;
+    thread->exception = raised->code;
+    thread->result = NULL;
+    if (raised->code == FX_EXITED && !raised->free_payload) {
+        thread->result = raised->payload;
+        raised->payload = NULL;
+    }
+}
+
+_Noreturn void fxi_raise_exit(struct fxi_context *self, void *result)
+{
+    begin(self, FX_EXITED, NULL, 0)->payload = result;
+    fxi_raise_stored(self);
+}
+
+struct fxi_context *fxi_raiser(void)
+{
+    struct fxi_context *self = fxi_self();
+    if (!self)
+        pthread_exit(NULL);
+    return self;
+}
+
 _Noreturn void fx_raise_at(fx_exc code, const char *file, int line)
 {
-    struct fxi_context *self = raiser();
+    struct fxi_context *self = fxi_raiser();
     begin(self, code, file, line);
     fxi_raise_stored(self);
 }
@@ -62,7 +80,7 @@ _Noreturn void fx_raise_at(fx_exc code, const char *file, int line)
 _Noreturn void fx_raise_with_at(fx_exc code, void *payload, fx_callback free_it, const char *file,
                                 int line)
 {
-    struct fxi_context *self = raiser();
+    struct fxi_context *self = fxi_raiser();
     struct fxi_raised *raised = begin(self, code, file, line);
     raised->payload = payload;
     raised->free_payload = free_it;
@@ -72,7 +90,7 @@ _Noreturn void fx_raise_with_at(fx_exc code, void *payload, fx_callback free_it,
 static _Noreturn void raise_formatted(fx_exc code, const char *file, int line, const char *format,
                                       va_list arguments)
 {
-    struct fxi_context *self = raiser();
+    struct fxi_context *self = fxi_raiser();
     struct fxi_raised *raised = begin(self, code, file, line);
     vsnprintf(raised->message, sizeof raised->message, format, arguments);
     fxi_raise_stored(self);

@@ -1,5 +1,6 @@
 #include "thread/end.h"
 
+#include "base/annotate.h"
 #include "context/hooks.h"
 #include "context/registry.h"
 #include "libc/thread_state.h"
@@ -19,15 +20,16 @@ void fxi_thread_run_destructors(bool of_libc)
     fxi_local_free_table(self);
 }
 
-void fxi_thread_publish_end(fx_thread *thread)
+void fxi_thread_publish_end(fx_thread *thread, const uint32_t *end_word)
 {
     fxi_registry_lock_blocked();
     fxi_registry_remove(thread);
+    fxi_happens_before(&thread->state);
     /* release: pairs with the acquire in fxi_thread_state, for the result and the exception. The
      * joiners' condition is changed before the unpark, as park's wake rule asks. */
     fxi_store_release(&thread->state, FXI_THREAD_ENDED);
     fxi_registry_unlock_blocked();
-    fxi_unpark(&thread->state, SIZE_MAX);
+    fxi_unpark_at_end(&thread->state, end_word);
 }
 
 static void foreign_end(fx_thread *thread)
@@ -35,7 +37,7 @@ static void foreign_end(fx_thread *thread)
     fxi_thread_run_destructors(false);
     fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
     if (fxi_thread_is_alive(thread))
-        fxi_thread_publish_end(thread);
+        fxi_thread_publish_end(thread, NULL);
     fxi_signals_set(mask);
 }
 

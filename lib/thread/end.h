@@ -8,8 +8,9 @@
  * does not do that itself), fx_locals. */
 void fxi_thread_run_destructors(bool of_libc);
 
-/* The thread is over for everybody: takes it off the registry and wakes its joiners. Once a thread,
- * with all signals but 33 blocked; the record may be gone after the caller's own reference. */
-void fxi_thread_publish_end(fx_thread *thread);
+/* The thread is over for everybody: takes it off the registry and wakes its joiners, at once or when
+ * the kernel has cleared `end_word` (park.h). Once a thread, with all signals but 33 blocked; the
+ * record may be gone after the caller's own reference. */
+void fxi_thread_publish_end(fx_thread *thread, const uint32_t *end_word);
 
 #endif

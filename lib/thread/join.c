@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "base/annotate.h"
 #include "context/registry.h"
 #include "park/park.h"
 
@@ -26,11 +27,17 @@ static int wait_for_end(fx_thread *thread, fx_deadline deadline)
 {
     struct fxi_context *self = fxi_self();
     struct joiner joiner = { thread, self && fxi_thread_is_joined_at_exit(fxi_thread_of(self)) };
+    struct fxi_wait wait = { .address = &thread->state,
+                             .condition = must_wait,
+                             .arg = &joiner,
+                             .deadline = deadline,
+                             .awaits_end = true };
     while (must_wait(&joiner)) {
-        int rc = fxi_park(&thread->state, must_wait, &joiner, deadline);
+        int rc = fxi_park_wait(&wait, NULL);
         if (rc != 0 && rc != -EAGAIN)
             return rc;
     }
+    fxi_happens_after(&thread->state);
     return fxi_thread_state(thread) == FXI_THREAD_LOST ? -ESRCH : 0;
 }
 

@@ -1,7 +1,7 @@
 /* The life of a thread of the library, from its start to the last instruction on its stack.
  *
  * The starter takes a carrier, enters the record into the registry and launches, all under the
- * registry's lock, with all signals blocked: so a fork sees a thread whole or not at all, and no
+ * registry's lock, with all signals but 33 blocked: so a fork sees a thread whole or not at all, and no
  * handler of the program's runs in a thread that is not ready. The thread runs fn inside two nets,
  * one for exceptions of the library and one for pthread_exit(), runs the destructors, tells its
  * joiners, cleans up after itself and gives its carrier to the pool.
@@ -29,8 +29,11 @@
 /* Of a thread with processors of its own: what sched_setaffinity said in it. */
 enum { VERDICT_PENDING, VERDICT_GO, VERDICT_REFUSED };
 
+/* pthread_exit() has unwound the thread, with the scopes of frames that are gone. */
 static void note_exit(fx_thread *thread, void *result)
 {
+    thread->context.base = NULL;
+    thread->context.innermost = NULL;
     thread->context.raised.code = FX_EXITED;
     thread->exception = FX_EXITED;
     thread->result = result;
@@ -39,12 +42,12 @@ static void note_exit(fx_thread *thread, void *result)
 /* Runs fn inside the net for the library's exceptions. What fn returned, or nothing. */
 static void run_in_own_net(fx_thread *thread)
 {
-    struct fxi_jump base;
-    if (fxi_jump_save(&base) == 0) {
-        thread->context.base = &base;
+    struct fxi_net base;
+    if (fxi_jump_save(&base.jump) == 0) {
+        fxi_net_spread(&thread->context, &base);
         thread->result = thread->fn(thread->arg);
     } else {
-        thread->exception = thread->context.raised.code;
+        fxi_raised_end(thread);
     }
     thread->context.base = NULL;
 }
@@ -59,7 +62,6 @@ static void run(fx_thread *thread)
         run_in_own_net(thread);
         __pthread_unregister_cancel(&net);
     } else {
-        thread->context.base = NULL;
         note_exit(thread, fxi_libc_exit_result());
         fxi_tcb_resume(&thread->carrier->tcb);
     }
@@ -68,10 +70,10 @@ static void run(fx_thread *thread)
 /* The excepthook is the program's, and may raise or exit itself: what it raises is not reported. */
 static void report(fx_thread *thread)
 {
-    struct fxi_jump base;
+    struct fxi_net base;
     struct fxi_raised ended_by = thread->context.raised;
-    if (fxi_jump_save(&base) == 0) {
-        thread->context.base = &base;
+    if (fxi_jump_save(&base.jump) == 0) {
+        fxi_net_spread(&thread->context, &base);
         fxi_excepthook_call(thread);
     }
     thread->context.base = NULL;
@@ -97,10 +99,10 @@ static void leave(fx_thread *thread)
     struct fxi_carrier *carrier = thread->carrier;
     fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
     thread->carrier = NULL;
-    fxi_thread_publish_end(thread);
+    fxi_thread_publish_end(thread, fxi_tcb_end_word(&carrier->tcb));
     fx_thread_unref(thread);
     fxi_libc_leave();
-    fxi_current = NULL;
+    fxi_context_run(NULL);
     fxi_tcb_retire(&carrier->tcb);
     fxi_carrier_put(carrier);
 }
@@ -122,12 +124,12 @@ static void thread_main(void *arg)
     fx_thread *thread = arg;
     struct fxi_carrier *carrier = thread->carrier;
     fxi_libc_enter();
-    fxi_current = &thread->context;
+    fxi_context_run(&thread->context);
     fxi_store_relaxed(&thread->native_id, fxi_tcb_tid(&carrier->tcb));
     if (!take_affinity(thread)) {
         fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
         fxi_libc_leave();
-        fxi_current = NULL;
+        fxi_context_run(NULL);
         fxi_tcb_retire(&carrier->tcb);
         fxi_carrier_put(carrier);
         return;
@@ -208,8 +210,8 @@ static int await_affinity(fx_thread *thread)
     fxi_registry_remove(thread);
     fxi_registry_unlock(mask);
     thread->carrier = NULL;
-    thread->ident = 0;
-    thread->native_id = 0;
+    fxi_store_relaxed(&thread->ident, 0);
+    fxi_store_relaxed(&thread->native_id, 0);
     thread->affinity_verdict = VERDICT_PENDING;
     fx_thread_unref(thread);
     return -EINVAL;
@@ -248,11 +250,7 @@ fx_thread *fx_thread_spawn(fx_target fn, void *arg)
 _Noreturn void fx_thread_exit(void *result)
 {
     struct fxi_context *self = fxi_self();
-    if (self && self->base) {
-        note_exit(fxi_thread_of(self), result);
-        fxi_raise_stored(self);
-    }
-    if (self)
-        note_exit(fxi_thread_of(self), result);
-    pthread_exit(result);
+    if (!self)
+        pthread_exit(result);
+    fxi_raise_exit(self, result);
 }

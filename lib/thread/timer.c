@@ -203,10 +203,10 @@ static bool run_in_own_thread(fx_timer *timer)
 /* Calls inside a net for the library's exceptions: whether one was raised. */
 static bool call_in_net(fx_thread *self, fx_callback call, void *arg)
 {
-    struct fxi_jump net;
-    if (fxi_jump_save(&net) != 0)
+    struct fxi_net net;
+    if (fxi_jump_save(&net.jump) != 0)
         return true;
-    self->context.base = &net;
+    fxi_net_spread(&self->context, &net);
     call(arg);
     return false;
 }
@@ -226,13 +226,14 @@ static void report(void *self)
  * its start, the one for pthread_exit() outside. */
 static void call_and_survive(fx_thread *self, fx_timer *timer)
 {
-    const struct fxi_jump *outer = self->context.base;
+    const struct fxi_net *outer = self->context.base;
     __pthread_unwind_buf_t net;
     if (__sigsetjmp_cancel(net.__cancel_jmp_buf, 0) == 0) {
         __pthread_register_cancel(&net);
         if (call_in_net(self, call_function, timer))
             call_in_net(self, report, self);
     } else {
+        self->context.innermost = outer->outside; /* the scopes of frames that are gone */
         fxi_tcb_resume(&self->carrier->tcb);
     }
     __pthread_unregister_cancel(&net);

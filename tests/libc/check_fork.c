@@ -212,7 +212,7 @@ END_TEST
 static bool is_child;
 
 #ifdef FXI_ASAN
-/* The leak sanitizer asks for this. What main's stack holds is lost to a thread's child: no leak. */
+/* The leak sanitizer asks. What main's stack holds is lost to a thread's child, and no leak. */
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {

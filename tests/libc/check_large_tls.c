@@ -39,7 +39,8 @@ int main(void)
         crew_run_in_sequence(10, look_and_set);
         crew_run(8, look_and_set);
     }
-    fx_thread *thread = fx_thread_new(look_and_set, NULL, &(fx_thread_attr){.stack_size = 512 << 10});
+    fx_thread_attr attr = {.stack_size = 512 << 10};
+    fx_thread *thread = fx_thread_new(look_and_set, NULL, &attr);
     if (expect(thread != NULL) && expect_int(fx_thread_start(thread), ==, 0))
         expect_int(fx_thread_join_for(thread, FX_SEC(await_limit()), NULL), ==, 0);
     fx_thread_unref(thread);

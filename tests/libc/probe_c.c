@@ -28,6 +28,7 @@
 #include <wchar.h>
 
 #include "probes.h"
+#include "robust_list.h"
 
 static int *main_errno;
 static struct __res_state *main_resolver;
@@ -49,11 +50,10 @@ void probe_birth(int number)
     expect_int(fegetround(), ==, FE_TONEAREST);
     expect(&_res != main_resolver);
 
-    struct { void *next; long offset; void *pending; } *robust = NULL;
-    size_t size = 0;
-    if (syscall(SYS_get_robust_list, 0, &robust, &size) == 0 && expect(robust != NULL)) {
-        expect(robust->next == (void *)robust);
-        expect(robust->pending == NULL);
+    struct robust_list_head *robust;
+    if (robust_list_of_self(&robust) && expect(robust != NULL)) {
+        expect(robust->list.next == &robust->list);
+        expect(robust->list_op_pending == NULL);
     }
 
     int old = -1;

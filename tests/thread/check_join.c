@@ -458,7 +458,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, joins_that_time_out_do_not_disturb_one_that_waits);
     tcase_add_test(tests, a_foreign_thread_can_be_joined_by_its_handle);
     tcase_add_test(tests, main_in_exit_has_ended_for_who_joins_it);
-    tcase_add_test(tests, main_that_left_by_thread_exit_can_be_joined);
+    if (MAIN_CAN_LEAVE)
+        tcase_add_test(tests, main_that_left_by_thread_exit_can_be_joined);
     tcase_add_test(tests, a_thread_in_exit_has_ended_for_who_joins_it);
 }
 
