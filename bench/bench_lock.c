@@ -255,7 +255,7 @@ static const struct bench_program program = {
     .seconds = 0.2,
     .rounds = 3,
     .threads = "2,8,64",
-    .pins = "both,none",
+    .pins = "none,both",
     .experiments = "pair nested contended",
     .own = own_options,
     .n_own = sizeof own_options / sizeof *own_options,
@@ -302,6 +302,13 @@ int main(int argc, char **argv)
     struct bench_options options;
     bench_options_parse(&program, argc, argv, &options);
     calibrate();
+    if (options.quick) { /* one contention, of the fewest threads */
+        options.threads.n = options.pins.n = 1;
+        only_inside = insides[1];
+        only_outside = outsides[1];
+    }
+    /* Times that are given ask for the contended part alone. */
+    bool chosen = !options.quick && (only_inside >= 0 || only_outside >= 0);
 
     struct bench_experiment experiments[EXPERIMENTS_MAX] = {
         {
@@ -319,8 +326,6 @@ int main(int argc, char **argv)
             .measure = measure_nested,
         },
     };
-    /* Times that are given ask for the contended part alone. */
-    bool chosen = only_inside >= 0 || only_outside >= 0;
     size_t n = chosen ? 0 : 2;
     for (size_t i = 0; i < 3; i++)
         for (size_t o = 0; o < 3; o++) {

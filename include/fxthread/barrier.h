@@ -58,9 +58,10 @@ typedef struct fx_barrier {
  * point; signal-safe. */
 FX_API int fx_barrier_init(fx_barrier *barrier, uint32_t parties, fx_callback action, void *arg);
 
-/* Arrives, and waits until all parties have. 0 to parties - 1: the how manieth this arrival was,
- * the last being parties - 1; -ETIMEDOUT: the time was over before all had arrived, and the barrier
- * is broken by that; -EPIPE: it is broken, or was reset while this one waited; -EINVAL: it has no
+/* Arrives, and waits until all parties have. 0 to parties - 1: how many had arrived before it;
+ * -EPIPE: it is broken, or was reset while this one waited, or the time was over before all had
+ * arrived, which breaks it; -ETIMEDOUT: the time was over before this one could arrive, as the
+ * parties of the round before were still leaving, and nothing is broken; -EINVAL: it has no
  * parties; -ENOMEM: a foreign thread's first call found no memory, and it has not arrived. Once all
  * have arrived the time counts no more, and the wait lasts until the action has returned. If the
  * action raises, the exception goes on in the thread that called it. Blocks; a stop point (a stop

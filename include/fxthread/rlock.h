@@ -21,8 +21,9 @@
  *         fx_rlock_release(&lock);
  *     }
  *
- * Illegal: to copy or move one that is in use; to place one in memory that processes share. None of
- * the calls is signal-safe. In a forked child it is as it was in the forking thread's eyes: one
+ * Illegal: to copy or move one that is in use; to place one in memory that processes share; to end a
+ * thread that holds one, which nobody else can release (and whose number another thread may get).
+ * None of the calls is signal-safe. In a forked child it is as it was in the forking thread's eyes: one
  * that another thread held is never released.
  */
 #ifndef FXTHREAD_RLOCK_H

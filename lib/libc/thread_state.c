@@ -136,7 +136,7 @@ static void drop_key_values(void)
 static void reset_resolver(void)
 {
     struct __res_state *state = __resp;
-    if (state->nscount != 0)
+    if (state->options & RES_INIT)
         res_nclose(state);
     memset(state, 0, sizeof *state);
 }

@@ -198,7 +198,7 @@ static int wait_for_others(fx_barrier *barrier, uint64_t round, fx_deadline dead
             state = fxi_load_acquire(&barrier->state);
         } else if (replace(barrier, &state, (state | BROKEN) - ONE_ARRIVED)) {
             wake_parked(barrier, state);
-            return rc;
+            return rc == -ETIMEDOUT ? -EPIPE : rc; /* broken for this one, too */
         }
     }
     return 0;
