@@ -71,12 +71,14 @@ static void shed_cooling(void)
     }
 }
 
-/* Takes the stack of the longest idle carrier away from it; false if none is free. */
-static bool take_idle_stack(struct fxi_stack *stack)
+/* While there are more than `kept` idle stacks, takes the one of the longest idle carrier away from it;
+ * false if none is free. */
+static bool take_idle_stack(struct fxi_stack *stack, unsigned kept)
 {
     bool found = false;
     fxi_lowlock_acquire(&pool.lock);
-    for (struct fxi_list *node = pool.warm.prev; node != &pool.warm && !found; node = node->prev) {
+    struct fxi_list *first = pool.warm_count > kept ? pool.warm.prev : &pool.warm;
+    for (struct fxi_list *node = first; node != &pool.warm; node = node->prev) {
         struct fxi_carrier *carrier = carrier_of(node);
         if (!fxi_tcb_is_free(&carrier->tcb))
             continue;
@@ -97,7 +99,7 @@ static int map_stack(struct fxi_stack *stack, size_t size)
 {
     int rc;
     struct fxi_stack idle;
-    while ((rc = fxi_stack_map(stack, size)) != 0 && take_idle_stack(&idle))
+    while ((rc = fxi_stack_map(stack, size)) != 0 && take_idle_stack(&idle, 0))
         fxi_stack_unmap(&idle);
     return rc;
 }
@@ -159,14 +161,13 @@ void fxi_carrier_put(struct fxi_carrier *carrier)
     fxi_lowlock_acquire(&pool.lock);
     fxi_list_push_front(warm ? &pool.warm : &pool.bare, &carrier->pooled);
     pool.warm_count += warm;
-    bool too_many = pool.warm_count > STACKS_KEPT;
     if (warm)
         shed_cooling();
     fxi_lowlock_release(&pool.lock);
     /* From here on another thread may own the carrier, though not before this one, if it runs on it,
      * has ended. */
     struct fxi_stack idle;
-    if (too_many && take_idle_stack(&idle))
+    while (take_idle_stack(&idle, STACKS_KEPT))
         fxi_stack_unmap(&idle);
 }
 

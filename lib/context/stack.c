@@ -15,7 +15,8 @@
 static size_t round_to_pages(size_t size)
 {
     size_t page = fxi_page_size();
-    return (size + page - 1) & ~(page - 1);
+    size_t most = SIZE_MAX & ~(page - 1); /* what lies above it has no multiple; none can be mapped */
+    return size > most ? most : (size + page - 1) & ~(page - 1);
 }
 
 /* LeakSanitizer's, where a program runs under it: what only a thread's stack points at is no leak. */

@@ -16,6 +16,7 @@
 #include "kernel/clone.h"
 #include "kernel/futex.h"
 #include "kernel/inject.h"
+#include "sanitizer.h"
 
 #include "../thread/suite.h"
 #include "asleep.h"
@@ -315,8 +316,7 @@ static int hand_on_to_a_thread_s_end(void)
     fxi_futex_hand_on(&from, &ending.tid);
     fxi_store_release(&ending.may_end, 1u);
     fxi_futex_wake(&ending.may_end, 1);
-    await(fxi_load_acquire(&sleeper.outcome) != NOT_YET);
-    return sleeper.outcome == FXI_FUTEX_WOKEN && fxi_load_acquire(&ending.tid) == 0 ? 0 : 2;
+    return sleeper_outcome(&sleeper) == FXI_FUTEX_WOKEN && fxi_load_acquire(&ending.tid) == 0 ? 0 : 2;
 }
 
 START_TEST(a_sleeper_handed_on_to_a_thread_s_end_is_woken_by_the_kernel)
@@ -340,7 +340,9 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_sleeper_handed_on_is_woken_by_the_other_word);
     tcase_add_test(tests, a_sleeper_handed_on_keeps_its_deadline_and_its_signals);
     tcase_add_test(tests, a_hand_on_without_a_sleeper_does_nothing);
-    tcase_add_test(tests, a_sleeper_handed_on_to_a_thread_s_end_is_woken_by_the_kernel);
+    /* The thread ends behind the back of libc, which the sanitizer calls a leak. */
+    if (!THREADS_ARE_PTHREADS)
+        tcase_add_test(tests, a_sleeper_handed_on_to_a_thread_s_end_is_woken_by_the_kernel);
 }
 
 int main(void)
