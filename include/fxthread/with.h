@@ -15,7 +15,7 @@
  *         long balance;
  *     };
  *
- *     void withdraw(struct account *account, long sum) {
+ *     static void withdraw(struct account *account, long sum) {
  *         FX_WITH(&account->lock) {
  *             if (account->balance < sum)
  *                 fx_raise_msg(-ENOBUFS, "only %ld there", account->balance);
@@ -23,7 +23,7 @@
  *         }
  *     }
  *
- *     long inspect(struct account *account) {
+ *     static long inspect(struct account *account) {
  *         FX_GUARD(&account->lock);
  *         return account->balance;
  *     }
