@@ -21,6 +21,8 @@
 #include "sanitizer.h"
 #include "scale.h"
 
+SANITIZER_IGNORE_LEAKS
+
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
 enum { AT_ONCE = 32 };

@@ -1,4 +1,4 @@
-/* fx_condition with an fx_lock: no notification is lost, be it moved, woken or met by a timeout, and
+/* fx_condition with an fx_lock: no notification is lost, moved, woken or met by a timeout, and
  * whoever returns from a wait holds the lock.
  *
  * Thread 0 waits once, may time out, and passes a notification on that it got; thread 1 waits until

@@ -3,7 +3,7 @@
  *
  * THREADS threads enter a section ROUNDS times each. The first IMPATIENT of them may time out.
  * FOREIGN: what the first one acquired another thread releases, while that one may be on its way to
- * the lock again. A lost wake ends in a state in which somebody sleeps and nothing can happen, which
+ * the lock again. A lost wake ends where somebody sleeps and nothing can happen, which
  * is an invalid end state. */
 
 #ifndef THREADS

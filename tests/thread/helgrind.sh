@@ -7,6 +7,10 @@ if ! command -v valgrind >/dev/null || ! [ -e /usr/include/valgrind/helgrind.h ]
     echo "valgrind or its header is not installed"
     exit 77
 fi
+if ldd "$program" | grep -qE 'lib(clang_rt\.)?(asan|tsan)'; then
+    echo "a sanitizer and valgrind do not go together"
+    exit 77
+fi
 if ! "$program"; then
     echo "the program fails even without Helgrind"
     exit 1
