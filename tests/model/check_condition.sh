@@ -1,0 +1,2 @@
+#!/bin/sh
+exec "${srcdir:-$(dirname "$0")/../..}/tests/model/run.sh" condition
