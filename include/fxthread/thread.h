@@ -47,7 +47,9 @@ typedef enum fx_stop_mode {
     FX_STOP_ASYNC     /* anywhere at all: for pure computation */
 } fx_stop_mode;
 
-/* How a thread is made: all zero is every default, and what it points at is copied. */
+/* How a thread is made: all zero is every default, and what it points at is copied. free_arg and
+ * free_result run in whichever thread gives up the last handle, the ending thread itself if it is
+ * that one, and must not use that handle or wait. */
 typedef struct fx_thread_attr {
     const char *name;          /* NULL: "Thread-N". The kernel shows its first 15 bytes */
     bool daemon;               /* false: a daemon if its creator is one */
