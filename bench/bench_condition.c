@@ -1,5 +1,6 @@
 /* Conditions: notifying where nobody waits, and a round trip between two threads. */
 #include "bench/peers/condition.h"
+#include "bench/support/loop.h"
 #include "bench/support/suite.h"
 
 static const struct bench_peer *const peers[] = {
@@ -20,23 +21,12 @@ static void measure_notify(const struct bench_experiment *experiment, const stru
                                          options->seconds);
 }
 
-static const struct bench_metric handoff_metrics[] = {
-    {
-        .name = "round trip",
-        .unit = "ns",
-        .compared = true,
-        .goal = { [BENCH_PIN_ONE] = "goal <= 1.10 of futex",
-                  [BENCH_PIN_NONE] = "goal <= 0.50",
-                  [BENCH_PIN_BOTH] = "goal <= 0.50" },
-    },
-};
-
 static void measure_handoff(const struct bench_experiment *experiment,
                             const struct bench_peer *peer, const struct bench_options *options,
                             struct bench_trial *trial)
 {
-    trial->value[0] = bench_handoff_measure(&((const struct bench_condition_peer *)peer)->handoff,
-                                            experiment->pin, options->seconds, trial);
+    bench_handoff_measure(&((const struct bench_condition_peer *)peer)->handoff, experiment, options,
+                          trial);
 }
 
 static const struct bench_program program = {
@@ -61,8 +51,8 @@ static const struct bench_experiment experiments[] = {
     {
         .name = "handoff",
         .title = "a round trip between two threads by two conditions with one lock",
-        .metrics = handoff_metrics,
-        .n_metrics = sizeof handoff_metrics / sizeof *handoff_metrics,
+        .metrics = bench_handoff_metrics,
+        .n_metrics = BENCH_HANDOFF_METRICS,
         .measure = measure_handoff,
     },
 };

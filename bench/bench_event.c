@@ -1,6 +1,7 @@
 /* Events and what is done once: looking at one that is set, or done; and a round trip between two
  * threads. */
 #include "bench/peers/event.h"
+#include "bench/support/loop.h"
 #include "bench/support/suite.h"
 
 static const struct bench_peer *const peers[] = {
@@ -33,23 +34,12 @@ static void measure_once(const struct bench_experiment *experiment, const struct
                                          options->seconds);
 }
 
-static const struct bench_metric handoff_metrics[] = {
-    {
-        .name = "round trip",
-        .unit = "ns",
-        .compared = true,
-        .goal = { [BENCH_PIN_ONE] = "goal <= 1.10 of futex",
-                  [BENCH_PIN_NONE] = "goal <= 0.50",
-                  [BENCH_PIN_BOTH] = "goal <= 0.50" },
-    },
-};
-
 static void measure_handoff(const struct bench_experiment *experiment,
                             const struct bench_peer *peer, const struct bench_options *options,
                             struct bench_trial *trial)
 {
-    trial->value[0] = bench_handoff_measure(&((const struct bench_event_peer *)peer)->handoff,
-                                            experiment->pin, options->seconds, trial);
+    bench_handoff_measure(&((const struct bench_event_peer *)peer)->handoff, experiment, options,
+                          trial);
 }
 
 static const struct bench_program program = {
@@ -81,8 +71,8 @@ static const struct bench_experiment experiments[] = {
     {
         .name = "handoff",
         .title = "a round trip between two threads by two events",
-        .metrics = handoff_metrics,
-        .n_metrics = sizeof handoff_metrics / sizeof *handoff_metrics,
+        .metrics = bench_handoff_metrics,
+        .n_metrics = BENCH_HANDOFF_METRICS,
         .measure = measure_handoff,
     },
 };

@@ -3,8 +3,10 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "bench/peers/handoff.h"
 #include "bench/peers/rwlock.h"
+#include "bench/support/clock.h"
+#include "bench/support/loop.h"
+#include "bench/support/pin.h"
 #include "bench/support/suite.h"
 
 static const struct bench_peer *const peers[] = {

@@ -11,15 +11,20 @@
 #include <fxthread/duration.h>
 #include <fxthread/event.h>
 #include <fxthread/exception.h>
+#include <fxthread/executor.h>
+#include <fxthread/future.h>
 #include <fxthread/local.h>
 #include <fxthread/lock.h>
+#include <fxthread/map.h>
 #include <fxthread/once.h>
 #include <fxthread/queue.h>
 #include <fxthread/rlock.h>
 #include <fxthread/rwlock.h>
 #include <fxthread/scope.h>
 #include <fxthread/semaphore.h>
+#include <fxthread/stop.h>
 #include <fxthread/thread.h>
+#include <fxthread/thread_pool.h>
 #include <fxthread/timer.h>
 #include <fxthread/with.h>
 

@@ -2,7 +2,7 @@
 #ifndef BENCH_PEERS_CONDITION_H
 #define BENCH_PEERS_CONDITION_H
 
-#include "bench/peers/handoff.h"
+#include "bench/support/handoff.h"
 #include "bench/support/peer.h"
 
 struct bench_condition_peer {

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "bench/peers/condition.h"

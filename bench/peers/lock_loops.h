@@ -11,11 +11,16 @@
 
 typedef void (*bench_lock_call)(void *lock);
 
-/* About a processor's cycle a turn; the caller has measured how long one takes. */
+/* Some processor's cycles a turn; the caller has measured how long one takes. Each turn waits for the
+ * multiplication of the one before it, so that it takes as long in each peer, however the compiler
+ * has placed the loop there. */
 BENCH_LOOP void bench_lock_work(uint64_t turns)
 {
-    for (uint64_t i = 0; i < turns; i++)
-        __asm__ volatile("");
+    uint64_t product = turns;
+    for (uint64_t i = 0; i < turns; i++) {
+        product *= UINT64_C(6364136223846793005);
+        __asm__ volatile("" : "+r"(product));
+    }
 }
 
 BENCH_LOOP void bench_lock_loop_pairs(void *lock, bench_lock_call acquire, bench_lock_call release,

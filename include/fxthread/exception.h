@@ -15,7 +15,8 @@
  * Raising jumps, to the innermost scope that has something to do with it (<fxthread/scope.h>), or to
  * the thread's start: nothing else in between runs any more, so that what those frames own (memory,
  * descriptors) needs a scope, or is theirs to give up first. To raise across a frame of a foreign
- * library (out of a qsort callback, say) is illegal.
+ * library (out of a qsort callback, say) is illegal; a library built with --enable-debug ends the program
+ * there, and says why.
  */
 #ifndef FXTHREAD_EXCEPTION_H
 #define FXTHREAD_EXCEPTION_H

@@ -29,12 +29,17 @@
  *         return fx_rwlock_release_write(&table->lock);
  *     }
  *
+ * A lock that is read thousands of times between two writes is biased to its readers: they then leave
+ * its word alone, so that reading costs neither a locked instruction nor a cache line that goes from
+ * processor to processor, and the next writer has to ask all threads once, which takes microseconds.
+ *
  * What a writer wrote is seen by those that acquire either side after it.
  */
 #ifndef FXTHREAD_RWLOCK_H
 #define FXTHREAD_RWLOCK_H
 
 #include <fxthread/duration.h>
+#include <fxthread/lock.h>
 
 FX_BEGIN_DECLS
 
@@ -45,7 +50,7 @@ typedef struct fx_rwlock {
 
 #define FX_RWLOCK_INIT { 0, 0 }
 
-/* Acquires it for reading. 0; -ETIMEDOUT; -EAGAIN: there are 2^30 - 1 readers; -ENOMEM: a foreign
+/* Acquires it for reading. 0; -ETIMEDOUT; -EAGAIN: there are 2^29 - 1 readers; -ENOMEM: a foreign
  * thread's first call found no memory. Block; stop points where they wait; not signal-safe. */
 FX_API int fx_rwlock_acquire_read(fx_rwlock *rwlock);
 FX_API int fx_rwlock_acquire_read_for(fx_rwlock *rwlock, fx_nsec timeout);
@@ -73,39 +78,164 @@ FX_API bool fx_rwlock_try_acquire_write(fx_rwlock *rwlock);
  * not signal-safe. */
 FX_API int fx_rwlock_release_write(fx_rwlock *rwlock);
 
-/* fx_rwlock_release_read where somebody waits, or nobody reads: what that calls, and of no other
- * use. */
+/* --- how it works: not for programs to use ---------------------------------------------------- */
+
+/* The word: bit 0, a writer has it; bit 1, somebody waits; bit 2, it is biased: reading is noted in
+ * the slots of the reading thread; from bit 3 on, the number of readers that are not. */
+#define FX_RWLOCK_BIASED UINT32_C(4)
+#define FX_RWLOCK_READER UINT32_C(8)
+#define FX_RWLOCK_BITS UINT32_C(7)
+
+#define FX_RWLOCK_SLOTS 8 /* of a thread */
+
+/* Whether the functions below can write to them: where fx_lock's release is a restartable sequence. */
+#if defined FX_LOCK_RSEQ
+#define FX_RWLOCK_CAN_BIAS 1
+#else
+#define FX_RWLOCK_CAN_BIAS 0
+#endif
+
+/* What the functions below know of the calling thread. `biased` is the word of a biased lock without
+ * other readers or, where the thread has no slots or no rseq(2), the word of no lock. */
+struct fx_rwlock_caller {
+    uint32_t biased;
+    uint32_t until_sample; /* reads of locks that are not biased, the one that is sampled included */
+    const struct fx_rwlock **slots;
+};
+FX_API extern __thread struct fx_rwlock_caller fx_rwlock_self
+    __attribute__((tls_model("initial-exec")));
+
+/* What the functions below call where a lock is not as they would like it. */
+FX_API bool fx_rwlock_try_acquire_read_slowly(fx_rwlock *rwlock);
 FX_API int fx_rwlock_release_read_slowly(fx_rwlock *rwlock);
+FX_API bool fx_rwlock_try_acquire_write_slowly(fx_rwlock *rwlock);
+FX_API int fx_rwlock_release_write_slowly(fx_rwlock *rwlock);
 
-/* The word: bit 0, a writer has it; bit 1, somebody waits; from bit 2 on, the number of readers. */
+/* Compiled into the program, and into the library under the same names for those that ask for the
+ * address, or are written in other languages. */
+#ifndef FX_RWLOCK_INLINE
+#define FX_RWLOCK_INLINE FX_INLINE
+#endif
+#define FX_RWLOCK_PART extern __inline__ __attribute__((gnu_inline, always_inline))
 
-FX_INLINE bool fx_rwlock_try_acquire_read(fx_rwlock *rwlock)
+/* The lock's place in every thread's slots. */
+FX_RWLOCK_PART const fx_rwlock **fx_rwlock_slot_(const struct fx_rwlock **slots,
+                                                 const fx_rwlock *rwlock)
 {
-    uint32_t word = __atomic_load_n(&rwlock->word, __ATOMIC_RELAXED);
-    while ((word & 3) == 0 && word < UINT32_C(0xfffffffc))
-        /* acquire: pairs with the release of the last writer */
-        if (__builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word, word + 4, true,
-                                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1))
-            return true;
-    return false;
+    uintptr_t address = (uintptr_t)rwlock;
+    return &slots[(address >> 3 ^ address >> 6) % FX_RWLOCK_SLOTS];
 }
 
-FX_INLINE int fx_rwlock_acquire_read(fx_rwlock *rwlock)
+/* `if (word == biased && slot == was) slot = becomes;`, as a restartable sequence: see
+ * fx_lock_is_given_up_ in <fxthread/lock.h>. On this processor the look at the word is an acquire,
+ * which pairs with the release of whoever biased the lock, and the store a release, for the writer
+ * whose membarrier(2) comes before its look at the slot. */
+FX_RWLOCK_PART bool fx_rwlock_slot_is_changed_(fx_rwlock *rwlock, const fx_rwlock *was,
+                                               const fx_rwlock *becomes)
+{
+#if defined FX_LOCK_RSEQ
+    const fx_rwlock **slot = fx_rwlock_slot_(fx_rwlock_self.slots, rwlock);
+    __asm__ goto("# struct rseq_cs: version, flags, start, length, abort\n\t"
+                 ".pushsection __rseq_cs, \"aw?\"\n\t"
+                 ".balign 32\n"
+                 "3:\t.long 0, 0\n\t"
+                 ".quad 1f, 2f - 1f, 4f\n\t"
+                 ".popsection\n\t"
+                 "leaq 3b(%%rip), %%rax\n\t"
+                 "movq %%rax, %[sequence]\n"
+                 "1:\tcmpl %[biased], %[word]\n\t"
+                 "jne %l[aborted]\n\t"
+                 "cmpq %[was], %[slot]\n\t"
+                 "jne %l[aborted]\n\t"
+                 "movq %[becomes], %[slot]\n"
+                 "2:\tmovq $0, %[sequence]\n\t"
+                 ".pushsection __rseq_failure, \"ax?\"\n\t"
+                 ".byte 0x0f, 0xb9, 0x3d\n\t" /* ud1: the signature as an operand */
+                 ".long 0x53053053\n"
+                 "4:\tjmp %l[aborted]\n\t"
+                 ".popsection"
+                 : /* an asm goto has no outputs: what it writes is said by "memory" */
+                 : [word] "m"(rwlock->word), [biased] "r"(fx_rwlock_self.biased), [slot] "m"(*slot),
+                   [was] "re"(was), [becomes] "re"(becomes), [sequence] "m"(*fx_lock_self.sequence)
+                 : "rax", "cc", "memory"
+                 : aborted);
+    return true;
+aborted:
+    return false;
+#else
+    (void)rwlock, (void)was, (void)becomes;
+    return false;
+#endif
+}
+
+FX_RWLOCK_INLINE bool fx_rwlock_try_acquire_read(fx_rwlock *rwlock)
+{
+    uint32_t word = __atomic_load_n(&rwlock->word, __ATOMIC_RELAXED);
+    if (word == fx_rwlock_self.biased) {
+        if (__builtin_expect(fx_rwlock_slot_is_changed_(rwlock, 0, rwlock), 1))
+            return true;
+    } else if ((word & FX_RWLOCK_BITS) == 0 && word < ~FX_RWLOCK_BITS &&
+               --fx_rwlock_self.until_sample != 0) {
+        /* acquire: pairs with the release of the last writer */
+        if (__builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word,
+                                                         word + FX_RWLOCK_READER, false,
+                                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1))
+            return true;
+    }
+    return fx_rwlock_try_acquire_read_slowly(rwlock);
+}
+
+FX_RWLOCK_INLINE int fx_rwlock_acquire_read(fx_rwlock *rwlock)
 {
     return __builtin_expect(fx_rwlock_try_acquire_read(rwlock), 1)
                ? 0
                : fx_rwlock_acquire_read_until(rwlock, FX_FOREVER);
 }
 
-FX_INLINE int fx_rwlock_release_read(fx_rwlock *rwlock)
+FX_RWLOCK_INLINE int fx_rwlock_release_read(fx_rwlock *rwlock)
 {
     uint32_t word = __atomic_load_n(&rwlock->word, __ATOMIC_RELAXED);
-    while ((word & 3) == 0 && word != 0)
+    if (word == fx_rwlock_self.biased) {
+        if (__builtin_expect(fx_rwlock_slot_is_changed_(rwlock, rwlock, 0), 1))
+            return 0;
+    } else if ((word & FX_RWLOCK_BITS) == 0 && word != 0) {
         /* release: pairs with the acquire of the next writer */
-        if (__builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word, word - 4, true,
+        if (__builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word,
+                                                         word - FX_RWLOCK_READER, false,
                                                          __ATOMIC_RELEASE, __ATOMIC_RELAXED), 1))
             return 0;
+    }
     return fx_rwlock_release_read_slowly(rwlock);
+}
+
+FX_RWLOCK_INLINE bool fx_rwlock_try_acquire_write(fx_rwlock *rwlock)
+{
+    uint32_t word = 0;
+    /* acquire: pairs with the release of the last holder, whichever side it was on */
+    if (__builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word, 1, false,
+                                                     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED), 1)) {
+        /* How often it was read since the last write: see lib/sync/rwlock.c. */
+        __atomic_store_n(&rwlock->since, 0, __ATOMIC_RELAXED);
+        return true;
+    }
+    return fx_rwlock_try_acquire_write_slowly(rwlock);
+}
+
+FX_RWLOCK_INLINE int fx_rwlock_acquire_write(fx_rwlock *rwlock)
+{
+    return __builtin_expect(fx_rwlock_try_acquire_write(rwlock), 1)
+               ? 0
+               : fx_rwlock_acquire_write_until(rwlock, FX_FOREVER);
+}
+
+FX_RWLOCK_INLINE int fx_rwlock_release_write(fx_rwlock *rwlock)
+{
+    uint32_t word = 1;
+    /* release: pairs with the acquire of the next holder */
+    return __builtin_expect(__atomic_compare_exchange_n(&rwlock->word, &word, 0, false,
+                                                        __ATOMIC_RELEASE, __ATOMIC_RELAXED), 1)
+               ? 0
+               : fx_rwlock_release_write_slowly(rwlock);
 }
 
 FX_END_DECLS

@@ -66,7 +66,7 @@
 #ifndef FXTHREAD_SCOPE_H
 #define FXTHREAD_SCOPE_H
 
-#include <fxthread/exception.h>
+#include <fxthread/stop.h>
 
 #ifdef __cplusplus
 #define FX_NOTHROW noexcept
@@ -118,13 +118,19 @@ enum fx_scope_end {
     FX_SCOPE_RETURN    /* to where the block was left by return, break, continue or goto */
 };
 
+/* The scopes around the present place of a context. */
+struct fx_scopes {
+    struct fx_scope *innermost; /* NULL: none */
+    int stop_is_due;            /* a stop came that had to wait for the end of one of them */
+};
+
 /* A scope is linked into its context's list before its block begins, and unlinked when all of it is
  * over; it never moves in between. What an exception does with it depends on the state, a plain
  * store. */
 struct fx_scope {
     struct fx_scope *outer;
-    struct fx_scope **innermost; /* where the context keeps its innermost scope */
-    int state;                   /* enum fx_scope_state */
+    struct fx_scopes *list; /* the one it is in */
+    int state;              /* enum fx_scope_state */
 };
 
 struct fx_try {
@@ -156,12 +162,12 @@ typedef struct fx_guard {
     void *object;
 } fx_guard;
 
-/* Where the innermost scope of the calling context stands; NULL before the first call of a thread that
- * the library did not start. */
-FX_API extern __thread struct fx_scope **fx_scope_own __attribute__((tls_model("initial-exec")));
+/* Those of the calling context; NULL before the first call of a thread that the library did not
+ * start. */
+FX_API extern __thread struct fx_scopes *fx_scope_own __attribute__((tls_model("initial-exec")));
 
 /* The same, never NULL. */
-FX_API struct fx_scope **fx_scope_first(void) FX_NOTHROW;
+FX_API struct fx_scopes *fx_scope_first(void) FX_NOTHROW;
 
 /* Returns 0; and again, not 0, when an exception has come or the block is being left. */
 FX_API int fx_scope_save(struct fx_try *scope) FX_NOTHROW __attribute__((returns_twice));
@@ -185,14 +191,14 @@ FX_API FX_NORETURN void fx_scope_refused(fx_guard *guard, int rc, const char *fi
 
 static inline void fx_scope_enter(struct fx_scope *scope, enum fx_scope_state state)
 {
-    struct fx_scope **innermost = fx_scope_own;
-    if (__builtin_expect(innermost == NULL, 0))
-        innermost = fx_scope_first();
-    scope->outer = *innermost;
-    scope->innermost = innermost;
+    struct fx_scopes *list = fx_scope_own;
+    if (__builtin_expect(list == NULL, 0))
+        list = fx_scope_first();
+    scope->outer = list->innermost;
+    scope->list = list;
     scope->state = state;
     FX_SCOPE_ORDER();
-    *innermost = scope;
+    list->innermost = scope;
     FX_SCOPE_ORDER();
 }
 
@@ -201,7 +207,15 @@ static inline void fx_scope_unlink(struct fx_scope *scope)
     FX_SCOPE_ORDER();
     scope->state = FX_SCOPE_OVER;
     FX_SCOPE_ORDER();
-    *scope->innermost = scope->outer;
+    scope->list->innermost = scope->outer;
+    FX_SCOPE_ORDER();
+}
+
+/* Where a scope has ended, or begun to hold something, that a stop may have waited for. */
+static inline void fx_scope_let_stop(const struct fx_scope *scope)
+{
+    if (__builtin_expect(scope->list->stop_is_due, 0))
+        fx_checkpoint();
 }
 
 static inline void fx_try_enter(struct fx_try *scope)
@@ -242,6 +256,7 @@ static inline void fx_try_end(struct fx_try *scope)
         fx_scope_unlink(&scope->scope);
     else
         fx_scope_end(scope);
+    fx_scope_let_stop(&scope->scope);
 }
 
 static inline fx_guard *fx_guard_enter(fx_guard *guard, const char *file, int line)
@@ -255,6 +270,7 @@ static inline fx_guard *fx_guard_enter(fx_guard *guard, const char *file, int li
     FX_SCOPE_ORDER();
     guard->scope.state = FX_SCOPE_HELD;
     FX_SCOPE_ORDER();
+    fx_scope_let_stop(&guard->scope);
     return guard;
 }
 
@@ -265,6 +281,7 @@ static inline void fx_guard_leave(fx_guard *guard)
     FX_SCOPE_ORDER();
     guard->release(guard->object);
     fx_scope_unlink(&guard->scope);
+    fx_scope_let_stop(&guard->scope);
 }
 
 /* What a guard is made of, before it is entered at its place. */

@@ -34,22 +34,14 @@
 #include <sys/types.h>
 
 #include <fxthread/duration.h>
-#include <fxthread/exception.h>
+#include <fxthread/stop.h>
 
 FX_BEGIN_DECLS
-
 typedef struct fx_thread fx_thread;
 
-/* When a stop may reach a thread. The mode is kept with the thread. */
-typedef enum fx_stop_mode {
-    FX_STOP_SAFE,     /* anywhere in the program's own code, never inside another library's */
-    FX_STOP_DEFERRED, /* at stop points only */
-    FX_STOP_ASYNC     /* anywhere at all: for pure computation */
-} fx_stop_mode;
-
 /* How a thread is made: all zero is every default, and what it points at is copied. free_arg and
- * free_result run in whichever thread gives up the last handle, the ending thread itself if it is
- * that one, and must not use that handle or wait. */
+ * free_result run in whichever thread gives up the last handle, the ending thread itself, with
+ * signals blocked, if it is that one. They may use locks and the handle, but set no fx_local. */
 typedef struct fx_thread_attr {
     const char *name;          /* NULL: "Thread-N". The kernel shows its first 15 bytes */
     bool daemon;               /* false: a daemon if its creator is one */
@@ -114,6 +106,23 @@ FX_API uint64_t fx_thread_ident(const fx_thread *thread);
 
 /* The kernel's thread id, as gettid(2) tells it; 0 before its start. It stays after the end. */
 FX_API pid_t fx_thread_native_id(const fx_thread *thread);
+
+/* Stops it: raises FX_STOPPED in it, wherever it is (fx_stop(7), <fxthread/stop.h>). 0: asked, as it may
+ * have been before; -EINVAL: NULL, or not started; -ESRCH: it has ended, is in exit(), or was lost in a
+ * fork; -EPERM: it is a worker of an executor; -EAGAIN: the kernel's queue of signals is full
+ * (RLIMIT_SIGPENDING): it is asked, and will be told at its next stop point only, or by another call.
+ *
+ * A stop of oneself is raised at once, unless it has to wait. It does not wait for the thread to end:
+ * join it. A thread whose function returns first, or ends by another exception, ends by that; one that
+ * had not begun its function never does, and its free_arg is called. A foreign thread is reached at
+ * stop points only. In the main thread a stop that nothing catches ends the program by
+ * exit(EXIT_FAILURE). A call of libc's that blocks in the stopped thread may return early with EINTR.
+ * Does not block but for moments; no stop point, but of oneself; not signal-safe. */
+FX_API int fx_thread_stop(fx_thread *thread);
+
+/* The same with another exception, which an FX_EXCEPT can take. Of several that are asked before the
+ * first is raised the last one is, but a stop is never replaced. -EINVAL also: the code is 0. */
+FX_API int fx_thread_raise(fx_thread *thread, fx_exc code);
 
 /* Takes, or gives up, a handle. fx_thread_unref(NULL) does nothing. The last one out frees: the
  * thread itself holds one while it runs. Do not block. */

@@ -4,7 +4,9 @@
  * end, by an exception, by return, break, continue or goto. If acquiring fails it raises what that
  * returned, and the block does not run. FX_GUARD(ptr) is the same for the rest of the block it stands
  * in. `ptr` is evaluated once. It is a pointer to an fx_lock, an fx_rlock, or an fx_semaphore (of which
- * it takes one unit), or a side of an fx_rwlock: fx_reading(rwlock), fx_writing(rwlock).
+ * it takes one unit), or a side of an fx_rwlock: fx_reading(rwlock), fx_writing(rwlock). Or it is an
+ * fx_executor *, which is shut down at the end, fx_executor_shutdown(executor, true, false): what the
+ * block has submitted is done then, and the handle is still the caller's.
  *
  * FX_WITH is a loop to the compiler: `break` and `continue` in it leave it, and not a loop around it;
  * and a function whose last statement is an FX_WITH that returns may be warned of, as the compiler does
@@ -35,6 +37,9 @@
 #ifndef FXTHREAD_WITH_H
 #define FXTHREAD_WITH_H
 
+#include <errno.h>
+
+#include <fxthread/executor.h>
 #include <fxthread/lock.h>
 #include <fxthread/rlock.h>
 #include <fxthread/rwlock.h>
@@ -145,6 +150,23 @@ static inline fx_guard fx_with_writing(fx_writing_side *rwlock)
     return fx_guard_make(&resource, fx_with_release_write, rwlock);
 }
 
+static inline int fx_with_acquire_executor(void *executor)
+{
+    return executor ? 0 : -EINVAL;
+}
+
+static inline void fx_with_release_executor(void *executor)
+{
+    fx_executor_shutdown((fx_executor *)executor, true, false);
+}
+
+static inline fx_guard fx_with_executor(fx_executor *executor)
+{
+    static const fx_resource resource = { fx_with_acquire_executor, fx_with_release_executor,
+                                          false };
+    return fx_guard_make(&resource, fx_with_release_executor, executor);
+}
+
 FX_END_DECLS
 
 #ifdef __cplusplus
@@ -158,6 +180,7 @@ FX_WITH_OVERLOAD(fx_rlock, fx_with_rlock)
 FX_WITH_OVERLOAD(fx_semaphore, fx_with_semaphore)
 FX_WITH_OVERLOAD(fx_reading_side, fx_with_reading)
 FX_WITH_OVERLOAD(fx_writing_side, fx_with_writing)
+FX_WITH_OVERLOAD(fx_executor, fx_with_executor)
 #undef FX_WITH_OVERLOAD
 #else
 #define fx_with(ptr)                           \
@@ -166,7 +189,8 @@ FX_WITH_OVERLOAD(fx_writing_side, fx_with_writing)
         fx_rlock *: fx_with_rlock,             \
         fx_semaphore *: fx_with_semaphore,     \
         fx_reading_side *: fx_with_reading,    \
-        fx_writing_side *: fx_with_writing)(ptr)
+        fx_writing_side *: fx_with_writing,    \
+        fx_executor *: fx_with_executor)(ptr)
 #endif
 
 #define FX_WITH_NAMED(name, ptr)                                                                \

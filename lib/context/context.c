@@ -6,10 +6,24 @@
 
 #include "context/hooks.h"
 #include "context/registry.h"
+#include "context/task_stack.h"
 #include "kernel/clone.h"
 
 _Thread_local struct fxi_context *fxi_current;
-__thread struct fx_scope **fx_scope_own;
+__thread struct fx_scopes *fx_scope_own;
+
+extern void __asan_handle_no_return(void) FXI_WEAK;
+extern void __asan_unpoison_memory_region(const volatile void *base, size_t size) FXI_WEAK;
+
+/* The sanitizer knows only the thread's stack. */
+void fxi_context_end_frames(void)
+{
+    const struct fxi_task_stack *stack = fxi_current ? fxi_current->stack : NULL;
+    if (stack && &__asan_unpoison_memory_region)
+        __asan_unpoison_memory_region(stack->base, stack->size);
+    if (&__asan_handle_no_return)
+        __asan_handle_no_return();
+}
 
 /* Its value is set in every thread that was adopted, so that libc tells of the thread's end. */
 static pthread_key_t end_key;
@@ -20,7 +34,7 @@ static int end_key_error;
 static void adopted_thread_ended(void *record)
 {
     fx_thread *thread = record;
-    thread->context.innermost = NULL; /* pthread_exit() has ended the frames of its scopes */
+    thread->context.scopes.innermost = NULL; /* pthread_exit() has ended the frames of its scopes */
     fxi_hooks_foreign_end(thread);
     fxi_context_run(NULL);
     if (thread->kind == FXI_THREAD_FOREIGN)

@@ -20,7 +20,15 @@ struct fxi_hooks {
 /* What runs when the library is loaded: lower floors first, so that the locks of a fork are taken from
  * the highest floor down, as everywhere. */
 #define FXI_AT_LOAD(floor) __attribute__((constructor(floor)))
-enum { FXI_FLOOR_CONTEXT = 1000, FXI_FLOOR_PARK, FXI_FLOOR_SYNC, FXI_FLOOR_THREAD };
+enum {
+    FXI_FLOOR_CONTEXT = 1000,
+    FXI_FLOOR_STOP,
+    FXI_FLOOR_PARK,
+    FXI_FLOOR_SYNC,
+    FXI_FLOOR_THREAD,
+    FXI_FLOOR_FUTURE,
+    FXI_FLOOR_EXECUTOR
+};
 
 void fxi_hooks_register(struct fxi_hooks *hooks);
 void fxi_hooks_before_fork(void);

@@ -106,6 +106,18 @@ static void announce(uint32_t number)
     };
 }
 
+void fxi_number_prepare(void)
+{
+    announce(0);
+}
+
+void fxi_number_switch(const struct fxi_context *context)
+{
+    bool has_sequence = fx_lock_self.sequence != &no_sequence;
+    fx_lock_self.number = context->number;
+    fx_lock_self.released_by = has_sequence && context->number != 0 ? context->number : NEVER;
+}
+
 FXI_COLD uint32_t fxi_number_give(void)
 {
     struct fxi_context *self = fxi_self();

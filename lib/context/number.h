@@ -26,6 +26,11 @@ static inline uint32_t fxi_self_number(void)
     return fxi_likely(number != 0) ? number : fxi_number_give();
 }
 
+/* In a thread that will run several contexts: once, before the first of them; and whenever `context`
+ * is the one that it runs from here on. */
+void fxi_number_prepare(void);
+void fxi_number_switch(const struct fxi_context *context);
+
 /* With the registry's lock held: the context that has the number, NULL where none has it. */
 struct fxi_context *fxi_number_context(uint32_t number);
 

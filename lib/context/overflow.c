@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "context/task_stack.h"
 #include "context/thread_record.h"
 
 struct message {
@@ -29,16 +30,18 @@ static void add_number(struct message *message, size_t number)
     add_text(message, digits + at);
 }
 
-static void tell(const fx_thread *thread)
+/* `task_stack`: NULL, or it was that of a task which the thread runs. */
+static void tell(const fx_thread *thread, const struct fxi_task_stack *task_stack)
 {
     struct message message = { 0 };
-    add_text(&message, "fxthread: thread \"");
+    add_text(&message, task_stack ? "fxthread: a task of the worker \"" : "fxthread: thread \"");
     add_text(&message, fxi_load_acquire(&thread->name)->text);
     add_text(&message, "\" (native id ");
     add_number(&message, (size_t)thread->native_id);
     add_text(&message, ") overflowed its stack of ");
-    add_number(&message, thread->carrier->stack.size / 1024);
-    add_text(&message, " KiB; set fx_thread_attr.stack_size or fx_stack_size() to more\n");
+    add_number(&message, (task_stack ? task_stack->size : thread->carrier->stack.size) / 1024);
+    add_text(&message, task_stack ? " KiB; set fx_thread_pool_attr.stack_size to more\n"
+                                  : " KiB; set fx_thread_attr.stack_size or fx_stack_size() to more\n");
     ssize_t written = write(STDERR_FILENO, message.text, message.length);
     (void)written;
 }
@@ -50,10 +53,14 @@ static void on_fault(int number, siginfo_t *info, void *context)
     (void)context;
     int saved_errno = errno;
     fx_thread *thread = fxi_current ? fxi_thread_of(fxi_current) : NULL;
+    const struct fxi_task_stack *task_stack = thread ? fxi_current->stack : NULL;
     bool is_fault = info->si_code > 0;
-    if (is_fault && thread && thread->carrier &&
-        fxi_stack_overflowed_at(&thread->carrier->stack, info->si_addr))
-        tell(thread);
+    if (!is_fault || !thread || !thread->carrier)
+        ; /* not ours to explain */
+    else if (task_stack && fxi_task_stack_overflowed_at(task_stack, info->si_addr))
+        tell(thread, task_stack);
+    else if (fxi_stack_overflowed_at(&thread->carrier->stack, info->si_addr))
+        tell(thread, NULL);
     signal(number, SIG_DFL);
     if (!is_fault)
         raise(number);

@@ -8,6 +8,7 @@
 static struct fxi_thread_name first_main_name = { .text = "MainThread" };
 
 static fx_thread first_main = {
+    .context.stop.base = FXI_STOP_BASE_OF_MAIN,
     .references = 1,
     .kind = FXI_THREAD_MAIN,
     .state = FXI_THREAD_ALIVE,

@@ -48,7 +48,8 @@ struct fx_thread {
     bool daemon;            /* fixed once started */
     bool internal;          /* one of the library's own: not enumerated */
     bool result_was_fetched;
-    fx_stop_mode stop_mode;
+    bool has_begun;         /* fn was called */
+    bool has_given_back;    /* the last handle was given up, and free_arg or free_result called */
     fx_exc exception;       /* how it ended; written before ENDED */
     pid_t native_id;
     uint64_t ident;
@@ -66,9 +67,17 @@ struct fx_thread {
     fxi_sigmask signal_mask; /* its creator's */
 };
 
+/* The thread whose context it is, or that runs it. */
 static inline fx_thread *fxi_thread_of(struct fxi_context *context)
 {
-    return fxi_container_of(context, struct fx_thread, context);
+    return context->worker ? context->worker : fxi_container_of(context, struct fx_thread, context);
+}
+
+/* Whether what the context starts is a daemon without being told so. A worker is one only in so far as its
+ * pool, not the worker, is waited for at the end of the program. */
+static inline bool fxi_thread_begets_daemons(struct fxi_context *context)
+{
+    return !context->worker && fxi_load_relaxed(&fxi_thread_of(context)->daemon);
 }
 
 /* A record with one reference and the given name. NULL: no memory. */
@@ -91,6 +100,10 @@ static inline bool fxi_thread_is_joined_at_exit(const fx_thread *thread)
 {
     return thread->kind == FXI_THREAD_OWN && !fxi_load_relaxed(&thread->daemon);
 }
+
+/* If the caller's reference, of a thread that is off the registry, is the last one: calls free_arg,
+ * free_result and what frees the payload, as the last unref does. */
+void fxi_thread_record_give_back_if_last(fx_thread *thread);
 
 /* Puts a new name before the others. 0 or -ENOMEM. */
 int fxi_thread_record_rename(fx_thread *thread, const char *name);

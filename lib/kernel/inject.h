@@ -12,6 +12,7 @@ enum fxi_inject_kind {
     FXI_INJECT_FUTEX_WAKE,
     FXI_INJECT_ALLOC,
     FXI_INJECT_MEMBARRIER,
+    FXI_INJECT_SIGNAL, /* the sending of one, or the making of a timer for one */
     FXI_INJECT_ANY /* every kind counts and fails; to be armed only */
 };
 

@@ -14,10 +14,15 @@
 typedef uint64_t fxi_sigmask; /* bit n - 1 for signal n */
 
 #define FXI_SIGNAL_SETXID 33
-#define FXI_SIGNALS_BUT_SETXID (~((fxi_sigmask)1 << (FXI_SIGNAL_SETXID - 1)))
+#define FXI_SIGNAL_BIT(number) ((fxi_sigmask)1 << ((number) - 1))
+#define FXI_SIGNALS_BUT_SETXID (~FXI_SIGNAL_BIT(FXI_SIGNAL_SETXID))
 
 /* Sets the calling thread's mask and returns the former one. */
 fxi_sigmask fxi_signals_set(fxi_sigmask mask);
+
+/* Queues a signal with a value for a thread of this process. 0; -EAGAIN: the queue is full
+ * (RLIMIT_SIGPENDING); -ESRCH: there is no such thread. */
+int fxi_signal_queue(int thread_id, int number, void *value);
 
 /* Gives the calling thread an alternate signal stack; NULL takes it away. */
 void fxi_signals_set_stack(void *base, size_t size);

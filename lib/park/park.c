@@ -7,10 +7,9 @@
 #include "kernel/futex.h"
 #include "kernel/lowlock.h"
 #include "kernel/processor.h"
+#include "stop/stop.h"
 
 #define BUCKETS 512 /* a power of two: waiters of this many addresses rarely meet */
-
-enum { AWAKE, WOKEN, SLEEPING };
 
 /* Addresses with waiters hash to buckets. A zeroed queue stands for an empty one. */
 struct bucket {
@@ -98,13 +97,27 @@ static struct fxi_list *next_at(struct bucket *bucket, struct fxi_list *after, c
 static bool was_woken(struct fxi_waiter *waiter)
 {
     /* acquire: pairs with the release in wake_chosen */
-    return fxi_load_acquire(&waiter->woken) == WOKEN;
+    return fxi_load_acquire(&waiter->woken) == FXI_WAITER_WOKEN;
 }
 
 /* Spinning pays where the waker runs on another processor and is about to wake; whether it does is
- * learnt from the last times: each failure in a row doubles how many waits go without it. */
+ * learnt from the last times: each failure in a row doubles how many waits go without it. But where
+ * two wake each other and both sleep, each needs longer to wake than the other one spins, and both
+ * would learn for ever that it is in vain. So after many failures one spins for longer than a wake
+ * takes and, if that succeeds, goes on so until the other one has had occasion to try. */
 #define SPINS 400
-#define SKIPS_MAX 64
+#define LONG_SPINS (10 * SPINS)
+#define SKIPS_MAX 255
+#define FAILURES_MAX (SKIPS_MAX + 16)
+
+static void spin_failed(struct fxi_waiter *waiter)
+{
+    unsigned failures = waiter->spin_failures;
+    failures = failures < SKIPS_MAX ? 2 * failures + 1 : failures + 1;
+    waiter->spin_skips = (uint16_t)(failures < SKIPS_MAX ? failures : SKIPS_MAX);
+    waiter->long_spins = failures < FAILURES_MAX ? 0 : SKIPS_MAX + 2;
+    waiter->spin_failures = (uint16_t)(failures < FAILURES_MAX ? failures : SKIPS_MAX);
+}
 
 static bool spin_until_woken(struct fxi_waiter *waiter)
 {
@@ -112,38 +125,111 @@ static bool spin_until_woken(struct fxi_waiter *waiter)
         waiter->spin_skips--;
         return was_woken(waiter);
     }
-    for (int i = 0; i < SPINS; i++) {
+    int spins = waiter->long_spins > 0 ? LONG_SPINS : SPINS;
+    for (int i = 0; i < spins; i++) {
         if (was_woken(waiter)) {
             waiter->spin_failures = 0;
+            waiter->long_spins = i < SPINS ? 0 : (uint16_t)(waiter->long_spins - 1);
             return true;
         }
         fxi_cpu_relax();
     }
-    if (waiter->spin_failures < SKIPS_MAX)
-        waiter->spin_failures = (uint16_t)(2 * waiter->spin_failures + 1);
-    waiter->spin_skips = waiter->spin_failures;
+    spin_failed(waiter);
     return false;
 }
 
-/* Sleeps until woken: true. False when the deadline came first. */
-static bool sleep_until_woken(struct fxi_waiter *waiter, fx_deadline deadline)
+enum ending { ENDED_BY_WAKE, ENDED_BY_DEADLINE, ENDED_BY_STOP };
+
+/* Says that it is about to sleep, as SLEEPING or STOPPABLE, unless it was woken. The store is a
+ * compare-and-swap, as wakers and askers of a stop may be storing too; who finds one of these two makes
+ * the system call, or resumes a context that suspends, which so must not go on before it is resumed.
+ * release: the asker of a stop reads the waiter's fields. False: it was woken. */
+static bool announce_sleep(struct fxi_waiter *waiter, uint32_t state)
 {
-    /* The store is a compare-and-swap, as the waker may be storing too; who finds SLEEPING makes
-     * the system call. */
-    uint32_t awake = AWAKE;
-    fxi_cas_relaxed(&waiter->woken, &awake, SLEEPING);
-    while (!was_woken(waiter)) {
-        switch (waiter->sleeps_shared ? fxi_futex_wait_shared(&waiter->woken, SLEEPING, deadline)
-                                      : fxi_futex_wait(&waiter->woken, SLEEPING, deadline)) {
+    uint32_t present = fxi_load_acquire(&waiter->woken); /* pairs with the release in wake_chosen */
+    while (present != FXI_WAITER_WOKEN)
+        if (fxi_cas_release(&waiter->woken, &present, state))
+            return true;
+    return !was_woken(waiter);
+}
+
+/* Of a context that has announced its sleep. */
+static enum ending suspend(struct fxi_context *self, fx_deadline deadline)
+{
+    if (!self->operations->suspend(self, deadline))
+        return ENDED_BY_DEADLINE;
+    return was_woken(&self->waiter) ? ENDED_BY_WAKE : ENDED_BY_STOP;
+}
+
+static enum ending sleep_in_kernel(struct fxi_waiter *waiter, uint32_t state, fx_deadline deadline)
+{
+    for (;;) {
+        /* acquire: pairs with the release in wake_chosen */
+        uint32_t present = fxi_load_acquire(&waiter->woken);
+        if (present != state)
+            return present == FXI_WAITER_WOKEN ? ENDED_BY_WAKE : ENDED_BY_STOP;
+        switch (waiter->sleeps_shared ? fxi_futex_wait_shared(&waiter->woken, state, deadline)
+                                      : fxi_futex_wait(&waiter->woken, state, deadline)) {
         case FXI_FUTEX_WOKEN:
         case FXI_FUTEX_CHANGED:
         case FXI_FUTEX_INTERRUPTED:
             break; /* look again */
         case FXI_FUTEX_TIMED_OUT:
-            return was_woken(waiter);
+            return was_woken(waiter) ? ENDED_BY_WAKE : ENDED_BY_DEADLINE;
         }
     }
-    return true;
+}
+
+static enum ending sleep_announced(struct fxi_context *self, uint32_t state, fx_deadline deadline)
+{
+    if (fxi_likely(!self->operations))
+        return sleep_in_kernel(&self->waiter, state, deadline);
+    if (self->waiter.suspends)
+        return suspend(self, deadline);
+    self->operations->sleeps(self, true);
+    enum ending ending = sleep_in_kernel(&self->waiter, state, deadline);
+    self->operations->sleeps(self, false);
+    return ending;
+}
+
+static enum ending sleep_until_woken(struct fxi_context *self, fx_deadline deadline)
+{
+    return announce_sleep(&self->waiter, FXI_WAITER_SLEEPING)
+               ? sleep_announced(self, FXI_WAITER_SLEEPING, deadline)
+               : ENDED_BY_WAKE;
+}
+
+/* The state tells who asks for a stop how to wake it: of a waiter's fields, which may be those of its
+ * next wait by then, it reads none. */
+static uint32_t stoppable(const struct fxi_waiter *waiter)
+{
+    return waiter->suspends        ? FXI_WAITER_STOPPABLE_SUSPENDED
+           : waiter->sleeps_shared ? FXI_WAITER_STOPPABLE_SHARED
+                                   : FXI_WAITER_STOPPABLE;
+}
+
+/* The same as a stop point, where waits of the context are that. */
+static enum ending sleep_until_woken_or_stopped(struct fxi_context *self, fx_deadline deadline)
+{
+    if (!fxi_stop_is_possible(self))
+        return sleep_until_woken(self, deadline);
+    uint32_t state = stoppable(&self->waiter);
+    if (!announce_sleep(&self->waiter, state))
+        return ENDED_BY_WAKE;
+    fxi_fence_full(); /* pairs with the one in fxi_stop_ask: it sees STOPPABLE, or this sees the stop */
+    bool is_stopped = fxi_stop_is_due(self);
+    enum ending ending = is_stopped ? ENDED_BY_STOP
+                                    : sleep_announced(self, state, deadline);
+    if (ending == ENDED_BY_WAKE || (self->waiter.suspends && !is_stopped))
+        return ending;
+    /* From here on a stop is not told by this word. */
+    uint32_t present = state;
+    /* Where it fails, acquire, too: pairs with the release in wake_chosen. */
+    if (fxi_cas_acq_rel(&self->waiter.woken, &present, FXI_WAITER_AWAKE))
+        return ending;
+    if (self->waiter.suspends) /* it did not, and is being resumed */
+        return suspend(self, FX_FOREVER);
+    return present == FXI_WAITER_WOKEN ? ENDED_BY_WAKE : ENDED_BY_STOP;
 }
 
 /* The bucket, locked, at which the waiter is queued or last was: it may be moved meanwhile. */
@@ -158,8 +244,8 @@ static struct bucket *lock_bucket_of(struct fxi_waiter *waiter)
     }
 }
 
-/* The deadline is past: takes the waiter off the queue. False: a waker was faster, and what it
- * gives is taken, or the waiter was moved. */
+/* The deadline is past, or a stop has come: takes the waiter off the queue. False: a waker was faster,
+ * and what it gives is taken, or the waiter was moved. */
 static bool leave_queue(struct fxi_waiter *waiter, const struct fxi_wait *wait)
 {
     struct bucket *bucket = lock_bucket_of(waiter);
@@ -183,6 +269,14 @@ static bool try_enqueue(struct fxi_waiter *waiter, const struct fxi_wait *wait)
     return waits;
 }
 
+/* Before anybody can find the waiter. */
+static void decide_how_to_sleep(struct fxi_context *self, bool awaits_end)
+{
+    if (fxi_unlikely(self->operations != NULL))
+        self->waiter.suspends = self->operations->can_suspend(self);
+    self->waiter.sleeps_shared = awaits_end && !self->waiter.suspends;
+}
+
 int fxi_park_wait(const struct fxi_wait *wait, uintptr_t *given)
 {
     struct fxi_context *self = fxi_self();
@@ -193,19 +287,26 @@ int fxi_park_wait(const struct fxi_wait *wait, uintptr_t *given)
     waiter->since = wait->since ? wait->since : fx_now();
     waiter->wants = wait->wants;
     waiter->given = 0;
-    waiter->sleeps_shared = wait->awaits_end;
-    fxi_store_relaxed(&waiter->woken, AWAKE);
+    decide_how_to_sleep(self, wait->awaits_end);
+    fxi_store_relaxed(&waiter->woken, FXI_WAITER_AWAKE);
     if (!try_enqueue(waiter, wait))
         return -EAGAIN;
     if (wait->before_sleep)
         wait->before_sleep(wait->arg);
     int rc = 0;
-    if (!(wait->spins && fxi_processors() > 1 && spin_until_woken(waiter)) &&
-        !sleep_until_woken(waiter, wait->deadline)) {
-        if (leave_queue(waiter, wait))
-            rc = -ETIMEDOUT;
-        else
-            sleep_until_woken(waiter, FX_FOREVER);
+    bool spins = wait->spins && !waiter->suspends && fxi_processors() > 1;
+    if (!(spins && spin_until_woken(waiter))) {
+        enum ending ending = wait->is_no_stop_point
+                                 ? sleep_until_woken(self, wait->deadline)
+                                 : sleep_until_woken_or_stopped(self, wait->deadline);
+        if (ending != ENDED_BY_WAKE) {
+            if (leave_queue(waiter, wait))
+                rc = ending == ENDED_BY_STOP ? -ECANCELED : -ETIMEDOUT;
+            else
+                sleep_until_woken(self, FX_FOREVER);
+        }
+        if (rc != -ECANCELED)
+            fxi_stop_tell_again(self);
     }
     fxi_store_relaxed(&waiter->address, NULL);
     if (rc == 0 && given)
@@ -228,10 +329,10 @@ int fxi_park_until(fx_deadline deadline)
     struct fxi_context *self = fxi_self();
     if (!self)
         return -ENOMEM;
-    self->waiter.sleeps_shared = false;
-    fxi_store_relaxed(&self->waiter.woken, AWAKE);
-    sleep_until_woken(&self->waiter, deadline); /* nobody wakes a waiter that is not queued */
-    return 0;
+    decide_how_to_sleep(self, false);
+    fxi_store_relaxed(&self->waiter.woken, FXI_WAITER_AWAKE);
+    /* Nobody wakes a waiter that is not queued. */
+    return sleep_until_woken_or_stopped(self, deadline) == ENDED_BY_STOP ? -ECANCELED : 0;
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */
@@ -243,11 +344,15 @@ static void wake_chosen(struct fxi_waiter *waiter, const uint32_t *end_word)
     while (waiter) {
         struct fxi_waiter *next = waiter->next_chosen;
         uint32_t *word = &waiter->woken;
-        bool shared = waiter->sleeps_shared;
+        bool shared = waiter->sleeps_shared, suspends = waiter->suspends;
         /* release: what the waker did before, `given` included, comes before what the waiter does
-         * next. From here on the waiter may be gone. */
-        if (fxi_exchange_release(word, WOKEN) != SLEEPING)
-            ; /* it has not begun to sleep, and will not */
+         * next. acquire: pairs with announce_sleep, for what resume() goes by. From here on the
+         * waiter may be gone. */
+        uint32_t state = fxi_exchange_acq_rel(word, FXI_WAITER_WOKEN);
+        if (!fxi_waiter_sleeps(state))
+            ; /* it has not begun to sleep, and will not, or a stop is waking it */
+        else if (suspends) /* and so is not gone before it is resumed */
+            fxi_waiter_context(waiter)->operations->resume(fxi_waiter_context(waiter));
         else if (!shared)
             fxi_futex_wake(word, 1);
         else if (next || !end_word)
@@ -258,12 +363,13 @@ static void wake_chosen(struct fxi_waiter *waiter, const uint32_t *end_word)
     }
 }
 
-static size_t unpark(const void *address, fxi_unpark_choose choose, fxi_unpark_finish finish,
-                     void *arg, const uint32_t *end_word)
+/* Takes those who are chosen off the queue, and returns the first of them. */
+static struct fxi_waiter *take_chosen(const void *address, fxi_unpark_choose choose,
+                                      fxi_unpark_finish finish, void *arg, size_t *chosen)
 {
     struct fxi_waiter *first = NULL, **last = &first;
-    size_t chosen = 0;
     bool remain = false;
+    *chosen = 0;
     struct bucket *bucket = lock_bucket(address);
     struct fxi_list *before = &bucket->queue, *node;
     while ((node = next_at(bucket, before, address)) != NULL) {
@@ -275,7 +381,7 @@ static size_t unpark(const void *address, fxi_unpark_choose choose, fxi_unpark_f
             waiter->next_chosen = NULL;
             *last = waiter;
             last = &waiter->next_chosen;
-            chosen++;
+            (*chosen)++;
             continue;
         }
         remain = true;
@@ -286,7 +392,14 @@ static size_t unpark(const void *address, fxi_unpark_choose choose, fxi_unpark_f
     if (finish)
         finish(remain, arg);
     unlock_bucket(bucket);
-    wake_chosen(first, end_word);
+    return first;
+}
+
+static size_t unpark(const void *address, fxi_unpark_choose choose, fxi_unpark_finish finish,
+                     void *arg, const uint32_t *end_word)
+{
+    size_t chosen;
+    wake_chosen(take_chosen(address, choose, finish, arg, &chosen), end_word);
     return chosen;
 }
 
@@ -294,6 +407,18 @@ size_t fxi_unpark_chosen(const void *address, fxi_unpark_choose choose, fxi_unpa
                          void *arg)
 {
     return unpark(address, choose, finish, arg, NULL);
+}
+
+struct fxi_waiter *fxi_unpark_take(const void *address, fxi_unpark_choose choose,
+                                   fxi_unpark_finish finish, void *arg)
+{
+    size_t chosen;
+    return take_chosen(address, choose, finish, arg, &chosen);
+}
+
+void fxi_unpark_wake(struct fxi_waiter *taken)
+{
+    wake_chosen(taken, NULL);
 }
 
 static enum fxi_choice choose_first(struct fxi_waiter *waiter, void *arg)

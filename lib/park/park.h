@@ -5,10 +5,14 @@
  *   address are shown to a waker in the order in which they came. Nothing is allocated. No wait
  *   ends early, whatever signals come. A timeout that meets a wake takes the wake.
  * State of a waiter: on the queue (`queued.next` not NULL; guarded by the bucket's lock), then
- *   chosen (off it, in the waker's hands), then woken. `woken`, the word it sleeps on:
- *     0 AWAKE     it has not begun to sleep, and may be spinning
- *     1 WOKEN     stored by its waker: the wait is over
- *     2 SLEEPING  stored by itself before it sleeps: the waker must make the system call
+ *   chosen (off it, in the waker's hands), then woken. `woken`, the word it sleeps on
+ *   (enum fxi_waiter_state):
+ *     AWAKE      it has not begun to sleep, and may be spinning
+ *     WOKEN      stored by its waker: the wait is over, and this state stays
+ *     SLEEPING   stored by itself before it sleeps: the waker must make the system call
+ *     STOPPABLE  the same, at a stop point; also as STOPPABLE_SHARED and STOPPABLE_SUSPENDED
+ *     STOPPED    stored by who asks for a stop, in place of STOPPABLE: it goes on, and leaves the queue
+ *                or, if it was chosen meanwhile, waits for its waker, SLEEPING
  * Wake rule: who changes what a condition looks at does so before it looks for waiters under the
  *   same bucket's lock, or under that lock: a waiter has either queued by then and is found, or
  *   looks at the condition later and sees the change. So none sleeps over its wake. A primitive's
@@ -31,8 +35,10 @@
 /* The condition of a wait: true to wait. Called under the bucket's lock. */
 typedef bool (*fxi_park_condition)(const void *arg);
 
-/* 0: chosen; -EAGAIN: the condition was false; -ETIMEDOUT; -ENOMEM: a foreign thread's first call
- * found no memory. */
+/* 0: chosen; -EAGAIN: the condition was false; -ETIMEDOUT; -ECANCELED: a stop has come, and the wait was
+ * given up, as at a deadline; whoever gets this gives back what the caller does not know of and returns
+ * it, and the public call ends in fxi_stop_point(); -ENOMEM: a foreign thread's first call found no
+ * memory. */
 int fxi_park(const void *address, fxi_park_condition condition, const void *arg,
              fx_deadline deadline);
 
@@ -45,7 +51,7 @@ size_t fxi_unpark(const void *address, size_t n);
  * processor for its last instructions. NULL: at once. */
 void fxi_unpark_at_end(const void *address, const uint32_t *end_word);
 
-/* Waits for the deadline alone. -ENOMEM as above; else 0. */
+/* Waits for the deadline alone. 0; -ECANCELED, -ENOMEM as above. */
 int fxi_park_until(fx_deadline deadline);
 
 /* --- waits of primitives that keep their state in a word of their own ------------------------- */
@@ -65,6 +71,7 @@ struct fxi_wait {
     uintptr_t wants;      /* the caller's own, for the waker to read: waiter->wants */
     bool spins;           /* look for the wake for a moment before sleeping, where that pays */
     bool awaits_end;      /* of a thread: its waker may be fxi_unpark_at_end */
+    bool is_no_stop_point; /* it does not return -ECANCELED */
     bool at_front;        /* before those who wait already: one that was woken and found nothing */
 };
 
@@ -93,6 +100,13 @@ typedef void (*fxi_unpark_finish)(bool remain, void *arg);
 size_t fxi_unpark_chosen(const void *address, fxi_unpark_choose choose, fxi_unpark_finish finish,
                          void *arg);
 
+/* The same in two steps, for a waker that holds a lock over the first: takes those chosen, and wakes
+ * them. NULL: nobody. In between they wait on, whatever their deadlines are, so that it is short;
+ * the caller parks nowhere, and ends up at the second step whatever happens. */
+struct fxi_waiter *fxi_unpark_take(const void *address, fxi_unpark_choose choose,
+                                   fxi_unpark_finish finish, void *arg);
+void fxi_unpark_wake(struct fxi_waiter *taken);
+
 /* Whether waiters may be moved to an address: called under both buckets' locks, before anyone is
  * moved. Where it says yes it has seen to it that the object there knows of waiters. */
 typedef bool (*fxi_park_ready)(void *arg);
@@ -106,6 +120,13 @@ size_t fxi_park_move(const void *from, const void *to, size_t n, fxi_park_ready 
 
 /* How many wait at the address at this moment. */
 size_t fxi_park_count(const void *address);
+
+/* Whether it has not begun to sleep, as when it spins: to wake it makes no system call. Of one that a
+ * waker is choosing; a hint. */
+static inline bool fxi_waiter_is_awake(const struct fxi_waiter *waiter)
+{
+    return __atomic_load_n(&waiter->woken, __ATOMIC_RELAXED) == FXI_WAITER_AWAKE;
+}
 
 /* The context that waits. */
 static inline struct fxi_context *fxi_waiter_context(struct fxi_waiter *waiter)

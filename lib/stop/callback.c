@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "stop/raise.h"
+#include "stop/walk.h"
 
 struct call {
     fx_callback fn, failed;
@@ -13,7 +14,7 @@ struct call {
 };
 
 /* Inside the library's net: whether fn returned. */
-static bool returns(struct call *call)
+static FXI_PASSES_ON bool returns(struct call *call)
 {
     struct fxi_net net;
     bool returned = false;
@@ -31,16 +32,16 @@ static void unwound(void *arg)
 {
     struct call *call = arg;
     call->self->base = call->outer;
-    call->self->innermost = call->innermost;
+    call->self->scopes.innermost = call->innermost;
     call->failed(call->failed_arg);
 }
 
-void fxi_callback_run(fx_callback fn, void *arg, fx_callback failed, void *failed_arg)
+FXI_PASSES_ON void fxi_callback_run(fx_callback fn, void *arg, fx_callback failed, void *failed_arg)
 {
     struct call call = { fn, failed, arg, failed_arg, fxi_self(), NULL, NULL };
     bool returned;
     call.outer = call.self->base;
-    call.innermost = call.self->innermost;
+    call.innermost = call.self->scopes.innermost;
     /* libc's net is the outer one, so that a raise, which ends in the inner one, leaves no net
      * behind that libc still knows of. */
     pthread_cleanup_push(unwound, &call);

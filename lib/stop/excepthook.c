@@ -27,10 +27,15 @@ fx_excepthook fx_set_excepthook(fx_excepthook hook)
     return fxi_exchange_acq_rel(&present, hook ? hook : write_to_stderr);
 }
 
-void fxi_excepthook_call(fx_thread *thread)
+void fxi_excepthook_tell(fx_thread *thread, const struct fxi_raised *raised)
 {
-    fx_exc_info info = fxi_raised_info(&thread->context.raised);
+    fx_exc_info info = fxi_raised_info(raised);
     if (info.code == FX_STOPPED || info.code == FX_EXITED)
         return;
     fxi_load_acquire(&present)(thread, &info); /* acquire: pairs with fx_set_excepthook */
+}
+
+void fxi_excepthook_call(fx_thread *thread)
+{
+    fxi_excepthook_tell(thread, &thread->context.raised);
 }

@@ -9,4 +9,7 @@
  * that. */
 void fxi_excepthook_call(fx_thread *thread);
 
+/* The same of an exception in something else that the thread ran, a callback or a task. */
+void fxi_excepthook_tell(fx_thread *thread, const struct fxi_raised *raised);
+
 #endif

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/panic.h"
 #include "stop/excepthook.h"
 #include "stop/scope.h"
+#include "stop/walk.h"
 
 fx_exc_info fxi_raised_info(const struct fxi_raised *raised)
 {
@@ -32,6 +34,23 @@ static struct fxi_raised *begin(struct fxi_context *self, fx_exc code, const cha
     return raised;
 }
 
+/* In a debug build the mistake is told where it is made; in others the frames are lost. */
+static void refuse_across_foreign_frames(struct fxi_context *self)
+{
+#ifdef FXI_DEBUG
+    const struct fx_scope *target = self->scopes.innermost;
+    while (target && target->state != FX_SCOPE_BLOCK)
+        target = target->outer;
+    struct fxi_walk walk = fxi_walk_from_here(self);
+    /* Scopes stand in the frames of those who made them, and stacks grow down. */
+    if (walk.verdict == FXI_WALK_FOREIGN && (!target || walk.nearest <= (uintptr_t)target))
+        fxi_panic("an exception was raised across a function of another library, which called the "
+                  "raiser back: catch it in the callback");
+#else
+    (void)self;
+#endif
+}
+
 _Noreturn void fxi_raise_stored(struct fxi_context *self)
 {
     fxi_scope_unwind(self);
@@ -39,8 +58,10 @@ _Noreturn void fxi_raise_stored(struct fxi_context *self)
         fxi_jump_to(&self->base->jump, 1);
     fx_thread *thread = fxi_thread_of(self);
     fxi_excepthook_call(thread);
-    if (thread->kind == FXI_THREAD_MAIN && self->raised.code != FX_EXITED)
+    if (thread->kind == FXI_THREAD_MAIN && self->raised.code != FX_EXITED) {
+        fx_stop_disable();
         exit(EXIT_FAILURE);
+    }
     fxi_raised_end(thread);
     pthread_exit(thread->result);
 }
@@ -62,6 +83,12 @@ _Noreturn void fxi_raise_exit(struct fxi_context *self, void *result)
     fxi_raise_stored(self);
 }
 
+_Noreturn void fxi_raise_from_outside(struct fxi_context *self, fx_exc code)
+{
+    begin(self, code, NULL, 0);
+    fxi_raise_stored(self);
+}
+
 struct fxi_context *fxi_raiser(void)
 {
     struct fxi_context *self = fxi_self();
@@ -73,6 +100,7 @@ struct fxi_context *fxi_raiser(void)
 _Noreturn void fx_raise_at(fx_exc code, const char *file, int line)
 {
     struct fxi_context *self = fxi_raiser();
+    refuse_across_foreign_frames(self);
     begin(self, code, file, line);
     fxi_raise_stored(self);
 }
@@ -81,6 +109,7 @@ _Noreturn void fx_raise_with_at(fx_exc code, void *payload, fx_callback free_it,
                                 int line)
 {
     struct fxi_context *self = fxi_raiser();
+    refuse_across_foreign_frames(self);
     struct fxi_raised *raised = begin(self, code, file, line);
     raised->payload = payload;
     raised->free_payload = free_it;
@@ -91,6 +120,7 @@ static _Noreturn void raise_formatted(fx_exc code, const char *file, int line, c
                                       va_list arguments)
 {
     struct fxi_context *self = fxi_raiser();
+    refuse_across_foreign_frames(self);
     struct fxi_raised *raised = begin(self, code, file, line);
     vsnprintf(raised->message, sizeof raised->message, format, arguments);
     fxi_raise_stored(self);

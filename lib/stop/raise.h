@@ -8,6 +8,9 @@
  * base; in the main thread and in foreign ones, which have none, ends the program or the thread. */
 _Noreturn void fxi_raise_stored(struct fxi_context *self);
 
+/* Raises what another thread asked for. */
+_Noreturn void fxi_raise_from_outside(struct fxi_context *self, fx_exc code);
+
 /* Raises FX_EXITED with the thread's result, which travels as the payload. */
 _Noreturn void fxi_raise_exit(struct fxi_context *self, void *result);
 

@@ -32,6 +32,7 @@
 
 #include "kernel/jump.h"
 #include "stop/raise.h"
+#include "stop/stop.h"
 
 #define JUMP(registers) ((struct fxi_jump *)(void *)(registers))
 
@@ -56,9 +57,6 @@ _Static_assert(sizeof ((struct fx_try *)0)->message == FXI_MESSAGE_BYTES, "");
 /* Called by assembly. */
 void fxi_scope_left(struct fx_try *scope);
 
-/* Of AddressSanitizer, where the program has it: forgets the frames that a jump ends. */
-extern void __asan_handle_no_return(void) FXI_WEAK;
-
 static struct fx_try *try_of(struct fx_scope *scope)
 {
     return fxi_container_of(scope, struct fx_try, scope);
@@ -69,9 +67,9 @@ static fx_guard *guard_of(struct fx_scope *scope)
     return fxi_container_of(scope, fx_guard, scope);
 }
 
-struct fx_scope **fx_scope_first(void)
+struct fx_scopes *fx_scope_first(void)
 {
-    return &fxi_raiser()->innermost;
+    return &fxi_raiser()->scopes;
 }
 
 /* The exception leaves the scope for the context; the scope still tells of it, but for its payload. */
@@ -128,8 +126,8 @@ static _Noreturn void deliver(struct fxi_context *self, struct fx_try *scope,
 {
     take_from_context(scope, self);
     scope->end = FX_SCOPE_RERAISE;
-    if (&__asan_handle_no_return)
-        __asan_handle_no_return();
+    fxi_stop_may_raise_later(self);
+    fxi_context_end_frames();
     go_on_in(scope, state);
 }
 
@@ -158,10 +156,33 @@ static bool may_be_held(const fx_guard *guard)
     return guard->scope.state == FX_SCOPE_HELD || (guard->resource && guard->resource->knows_owner);
 }
 
+bool fxi_scopes_inhibit(const struct fxi_context *self, bool at_stop_point)
+{
+    for (struct fx_scope *scope = self->scopes.innermost; scope; scope = scope->outer) {
+        switch ((enum fx_scope_state)scope->state) {
+        case FX_SCOPE_RAISED:
+        case FX_SCOPE_CAUGHT:
+        case FX_SCOPE_PASSING:
+        case FX_SCOPE_FINALLY:
+        case FX_SCOPE_RELEASING:
+            return true;
+        case FX_SCOPE_ACQUIRING:
+            if (!at_stop_point && !may_be_held(guard_of(scope)))
+                return true;
+            break;
+        case FX_SCOPE_BLOCK:
+        case FX_SCOPE_HELD:
+        case FX_SCOPE_OVER:
+            break;
+        }
+    }
+    return false;
+}
+
 void fxi_scope_unwind(struct fxi_context *self)
 {
     struct fx_scope *scope, *outside = self->base ? self->base->outside : NULL;
-    while ((scope = self->innermost) != outside) {
+    while ((scope = self->scopes.innermost) != outside) {
         switch ((enum fx_scope_state)scope->state) {
         case FX_SCOPE_BLOCK:
             deliver(self, try_of(scope), FX_SCOPE_RAISED);
@@ -183,7 +204,7 @@ void fxi_scope_unwind(struct fxi_context *self)
         case FX_SCOPE_OVER:
             break;
         }
-        self->innermost = scope->outer;
+        self->scopes.innermost = scope->outer;
     }
 }
 
@@ -191,7 +212,7 @@ ENDS_IN_A_JUMP void fxi_scope_left(struct fx_try *scope)
 {
     struct fxi_context *self = fxi_self();
     bool finally_is_left = scope->scope.state == FX_SCOPE_FINALLY;
-    self->innermost = &scope->scope; /* what was inside is in frames that are gone */
+    self->scopes.innermost = &scope->scope; /* what was inside is in frames that are gone */
     if (scope->end == FX_SCOPE_DISCARD || scope->end == FX_SCOPE_RERAISE)
         discard(self, scope);
     if (finally_is_left) {
@@ -223,6 +244,7 @@ ENDS_IN_A_JUMP void fx_scope_end(struct fx_try *scope)
         fxi_raise_stored(self);
     case FX_SCOPE_RETURN:
         fx_scope_unlink(&scope->scope);
+        fx_scope_let_stop(&scope->scope);
         fxi_jump_to(JUMP(scope->back), 1);
     }
     fx_scope_unlink(&scope->scope);
@@ -236,7 +258,7 @@ _Noreturn void fx_scope_refused(fx_guard *guard, int rc, const char *file, int l
 
 static struct fx_try *innermost_catcher(struct fxi_context *self)
 {
-    struct fx_scope *scope = self->innermost;
+    struct fx_scope *scope = self->scopes.innermost;
     while (scope && scope->state != FX_SCOPE_CAUGHT)
         scope = scope->outer;
     return scope ? try_of(scope) : NULL;

@@ -33,11 +33,12 @@
 #include <fxthread/barrier.h>
 
 #include <errno.h>
-#include <sched.h>
 
 #include "base/atomic.h"
+#include "park/lend.h"
 #include "park/park.h"
 #include "park/spin.h"
+#include "stop/stop.h"
 #include "stop/callback.h"
 #include "sync/deadline.h"
 
@@ -119,15 +120,21 @@ static bool must_wait(const void *arg)
 static void spin(const struct awaited *awaited)
 {
     enum { LOOKS = 50, LOANS = 40 };
+    static _Thread_local struct fxi_loans loans;
+    const uint64_t *state = &awaited->barrier->state;
     bool crowded = awaited->barrier->parties > (uint32_t)fxi_processors();
-    for (int i = crowded ? LOOKS : 0; i < LOOKS + LOANS; i++) {
-        if (!goes_on(awaited, fxi_load_relaxed(&awaited->barrier->state)))
+    for (int i = crowded ? LOOKS : 0; i < LOOKS; i++) {
+        if (!goes_on(awaited, fxi_load_relaxed(state)))
             return;
-        if (i < LOOKS)
-            fxi_cpu_relax();
-        else
-            sched_yield();
+        fxi_cpu_relax();
     }
+    if (!goes_on(awaited, fxi_load_relaxed(state)) || !fxi_loans_begin(&loans))
+        return;
+    for (int i = 0; i < LOANS && fxi_lend(&loans); i++)
+        if (!goes_on(awaited, fxi_load_relaxed(state))) {
+            fxi_loans_paid(&loans);
+            return;
+        }
 }
 
 /* 0 when it has come; -ETIMEDOUT. */
@@ -248,7 +255,7 @@ int fx_barrier_wait_until(fx_barrier *barrier, fx_deadline deadline)
                                     .while_any = FULL | RESETTING };
             int rc = await(&room, deadline);
             if (rc != 0)
-                return rc;
+                return fxi_stop_point(rc);
             state = fxi_load_acquire(&barrier->state);
             continue;
         }
@@ -267,7 +274,7 @@ int fx_barrier_wait_until(fx_barrier *barrier, fx_deadline deadline)
         return index;
     }
     int rc = wait_for_others(barrier, round_of(state), deadline);
-    return rc == 0 ? index : rc;
+    return rc == 0 ? index : fxi_stop_point(rc);
 }
 
 int fx_barrier_wait_for(fx_barrier *barrier, fx_nsec timeout)

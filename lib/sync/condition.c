@@ -26,6 +26,8 @@
 
 #include "base/atomic.h"
 #include "park/park.h"
+#include "stop/stop.h"
+#include "stop/walk.h"
 #include "sync/lock.h"
 #include "sync/rlock.h"
 
@@ -101,8 +103,9 @@ static int wait(struct waiting *waiting, fx_deadline deadline)
     return rc;
 }
 
-static int wait_pred(struct waiting *waiting, fx_predicate predicate, void *arg,
-                     fx_deadline deadline)
+/* What the predicate raises leaves nothing behind here. */
+static FXI_PASSES_ON int wait_pred(struct waiting *waiting, fx_predicate predicate, void *arg,
+                                   fx_deadline deadline)
 {
     if (!predicate)
         return -EINVAL;
@@ -122,7 +125,7 @@ static int wait_pred(struct waiting *waiting, fx_predicate predicate, void *arg,
 int fx_condition_lock_wait_until(fx_condition *condition, fx_lock *lock, fx_deadline deadline)
 {
     struct waiting waiting = with_lock(condition, lock);
-    return wait(&waiting, deadline);
+    return fxi_stop_point(wait(&waiting, deadline));
 }
 
 int fx_condition_lock_wait_for(fx_condition *condition, fx_lock *lock, fx_nsec timeout)
@@ -139,13 +142,13 @@ int fx_condition_lock_wait_pred(fx_condition *condition, fx_lock *lock, fx_predi
                                 void *arg, fx_deadline deadline)
 {
     struct waiting waiting = with_lock(condition, lock);
-    return wait_pred(&waiting, predicate, arg, deadline);
+    return fxi_stop_point(wait_pred(&waiting, predicate, arg, deadline));
 }
 
 int fx_condition_rlock_wait_until(fx_condition *condition, fx_rlock *lock, fx_deadline deadline)
 {
     struct waiting waiting = with_rlock(condition, lock);
-    return wait(&waiting, deadline);
+    return fxi_stop_point(wait(&waiting, deadline));
 }
 
 int fx_condition_rlock_wait_for(fx_condition *condition, fx_rlock *lock, fx_nsec timeout)
@@ -162,7 +165,7 @@ int fx_condition_rlock_wait_pred(fx_condition *condition, fx_rlock *lock, fx_pre
                                  void *arg, fx_deadline deadline)
 {
     struct waiting waiting = with_rlock(condition, lock);
-    return wait_pred(&waiting, predicate, arg, deadline);
+    return fxi_stop_point(wait_pred(&waiting, predicate, arg, deadline));
 }
 
 /* --- notifying -------------------------------------------------------------------------------- */

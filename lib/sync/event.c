@@ -22,6 +22,7 @@
 
 #include "base/atomic.h"
 #include "park/park.h"
+#include "stop/stop.h"
 #include "sync/deadline.h"
 
 enum { SET = 1, WAITERS = 2 };
@@ -99,7 +100,7 @@ int fx_event_wait_until(fx_event *event, fx_deadline deadline)
                                  .spins = true };
         int rc = fxi_park_wait(&wait, NULL);
         if (rc != -EAGAIN)
-            return rc;
+            return fxi_stop_point(rc);
     }
     return 0;
 }

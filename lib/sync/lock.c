@@ -2,11 +2,13 @@
  *
  * Guarantee: mutual exclusion; what a holder did is seen by the next one. A release with waiters
  *   lets one of them try for the lock, and running threads may be faster: that is where throughput
- *   comes from. But a waiter that has waited for STARVED is handed the lock, in the order of the
- *   queue, by a release that looks at the queue; while running threads keep the lock among
- *   themselves, each of them looks once in HAND_OVER_PAUSE, so that to hand over, which costs the
- *   time that the heir needs to wake, is not all that happens. Waiters are looked at in order, but
- *   one that was woken and tried in vain comes first. Not reentrant.
+ *   comes from. But who was woken, has tried for a moment and has found the lock held is handed it by
+ *   the next release that finds it still awake: that costs no more than any change of hands, and the
+ *   line moves on. One that sleeps, and has waited for STARVED, is handed the lock by a release that
+ *   looks at the queue; but to hand over to it costs the time that it needs to wake, in which nobody
+ *   has the lock, so while running threads keep the lock among themselves, each of them looks for it
+ *   once in HAND_OVER_PAUSE. Waiters are looked at in order, but one that was woken and tried in vain
+ *   comes first. Not reentrant.
  * State: the word.
  *     NUMBER     bits 0 to 28: the holder's number, 0: free
  *     PARKED     bit 29: somebody is, or was a moment ago, in this lock's queue. Set and cleared
@@ -43,7 +45,9 @@
  *   is awake: it takes the lock (and its own release looks at the queue) or finds a holder, parks
  *   again and clears WAKING in one step with seeing that holder, whose release then looks at the
  *   queue. So one wake at a time is enough. PARKED may be set with an empty queue, never the
- *   reverse.
+ *   reverse. A task whose worker is busy with another one is woken too, when its turn comes, but WAKING
+ *   never stands for it: every later release finds the next waiter all the same. If it is the only one
+ *   that was woken it does what WAKING asks for, some time; until then whoever comes finds the lock free.
  * Lifetime: the last touch of the lock is the store or the compare-and-swap that frees it or, for
  *   the heir is woken later, what follows its being handed over under the bucket's lock. Wakes name
  *   only addresses. A waiter touches the lock only while it waits.
@@ -52,12 +56,15 @@
 #include "sync/lock.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "base/atomic.h"
 #include "context/number.h"
 #include "park/fence.h"
+#include "park/lend.h"
 #include "park/park.h"
 #include "park/spin.h"
+#include "stop/stop.h"
 
 enum {
     NUMBER = FX_LOCK_NUMBER,
@@ -67,19 +74,24 @@ enum {
 #define CONTENDED (UINT32_C(1) << 31)
 
 #define STARVED FX_MSEC(1)
+#define STARVED_TASK FX_MSEC(20) /* one whose worker runs the releasing task */
+#define SKIPPED_MOST 8
 #define HAND_OVER_PAUSE FX_MSEC(2)
+#define GIVE_WAY_PAUSE FX_USEC(50)
 #define RELEASES_BEFORE_LOOK 64
-#define LONGEST_PAUSE 32
+#define PAUSING_LOOKS 5 /* the first ones, after 1, 2, 4, ... turns; before the others the processor
+                         * is lent out */
 
 #ifndef FXI_INJECT
 static const
 #endif
-struct fxi_lock_tuning fxi_lock_tuning = { .spins = 200, .calm_releases = 2000 };
+struct fxi_lock_tuning fxi_lock_tuning = { .looks = 37, .calm_releases = 2000 };
 
 /* Of the calling thread: how many releases of contended locks in a row have met no contention; how
- * many it made while a waiter was on its way; and when it last looked for starved waiters. */
+ * many it made while a waiter was on its way; when it last looked for starved waiters, and when it
+ * last gave way to one on its way. */
 static _Thread_local unsigned calm, passed;
-static _Thread_local fx_deadline looked_at;
+static _Thread_local fx_deadline looked_at, gave_way_at;
 
 static bool is_free(uint32_t word)
 {
@@ -125,6 +137,7 @@ struct attempt {
     fx_lock *lock;
     uint32_t number;
     bool woken; /* WAKING stands for it */
+    bool is_no_stop_point;
 };
 
 static bool try_acquire(const struct attempt *attempt)
@@ -141,18 +154,25 @@ static bool try_acquire(const struct attempt *attempt)
     return false;
 }
 
-/* Each look takes the word's cache line away from the holder, so they become rarer. */
+/* Each look takes the word's cache line away from the holder, so they become rarer. A holder that has
+ * not released by then may have lost its processor, or others need this one: to lend it out costs
+ * less than a sleep and the wake that ends it, which the holder would have to make. */
 static bool spin(const struct attempt *attempt)
 {
-    if (fxi_processors() == 1)
+    static _Thread_local struct fxi_loans loans;
+    if (fxi_processors() == 1 || fxi_current->operations) /* a task lets others run */
         return false;
-    unsigned pause = 1;
-    for (unsigned i = 0; i < fxi_lock_tuning.spins; i += pause) {
-        pause = pause < LONGEST_PAUSE ? 2 * pause : pause;
-        for (unsigned j = 0; j < pause; j++)
+    for (unsigned look = 0; look < fxi_lock_tuning.looks; look++) {
+        bool lends = look >= PAUSING_LOOKS;
+        for (unsigned i = 0; !lends && i < 1u << look; i++)
             fxi_cpu_relax();
-        if (fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt))
+        if (lends && ((look == PAUSING_LOOKS && !fxi_loans_begin(&loans)) || !fxi_lend(&loans)))
+            return false;
+        if (fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt)) {
+            if (lends)
+                fxi_loans_paid(&loans);
             return true;
+        }
     }
     return false;
 }
@@ -190,6 +210,7 @@ static int acquire_parking(struct attempt *attempt, fx_deadline deadline, fx_dea
         .arg = attempt,
         .deadline = deadline,
         .since = since ? since : fx_now(),
+        .is_no_stop_point = attempt->is_no_stop_point,
     };
     calm = 0;
     for (;;) {
@@ -197,6 +218,8 @@ static int acquire_parking(struct attempt *attempt, fx_deadline deadline, fx_dea
             return 0;
         uintptr_t given = 0;
         wait.at_front = attempt->woken;
+        wait.wants = attempt->woken;
+        wait.spins = attempt->woken; /* to be handed the lock */
         int rc = fxi_park_wait(&wait, &given);
         looked_at = fx_now();
         if (rc == 0 && given == FXI_LOCK_HANDED)
@@ -218,9 +241,14 @@ static int acquire(fx_lock *lock, fx_deadline deadline)
     return try_acquire(&attempt) ? 0 : acquire_parking(&attempt, deadline, 0);
 }
 
+int fxi_lock_acquire(fx_lock *lock)
+{
+    return fx_lock_is_taken_(lock) ? 0 : fxi_lock_reacquire(lock, 0, 0);
+}
+
 FXI_COLD int fx_lock_acquire_slow(fx_lock *lock)
 {
-    return acquire(lock, FX_FOREVER);
+    return fxi_stop_point(acquire(lock, FX_FOREVER));
 }
 
 FXI_COLD bool fx_lock_try_acquire_slow(fx_lock *lock)
@@ -235,7 +263,7 @@ int fx_lock_acquire_until(fx_lock *lock, fx_deadline deadline)
         return 0;
     if (deadline != FX_FOREVER && deadline <= fx_now())
         return fx_lock_try_acquire_slow(lock) ? 0 : fxi_self_number() == 0 ? -ENOMEM : -ETIMEDOUT;
-    return acquire(lock, deadline);
+    return fxi_stop_point(acquire(lock, deadline));
 }
 
 int fx_lock_acquire_for(fx_lock *lock, fx_nsec timeout)
@@ -253,6 +281,7 @@ int fxi_lock_reacquire(fx_lock *lock, uintptr_t given, fx_deadline since)
         .lock = lock,
         .number = fxi_self_number(),
         .woken = given == FXI_LOCK_WOKEN,
+        .is_no_stop_point = true,
     };
     if (attempt.number == 0)
         return -ENOMEM;
@@ -276,10 +305,12 @@ bool fxi_lock_expect_waiters(void *arg)
 struct release {
     fx_lock *lock;
     fx_deadline now;
-    bool hands_over; /* starved waiters are handed the lock */
+    bool hands_over; /* starved waiters that sleep are handed the lock */
     bool looked;     /* set_contended was called */
     bool wakes;      /* somebody was chosen to try */
     bool handed;     /* somebody was chosen to have it, and has it */
+    bool tells;      /* a task that will try when its worker comes to it was chosen, too */
+    unsigned skipped; /* other such tasks */
     int rc;
 };
 
@@ -296,9 +327,26 @@ static uint32_t look(struct release *release)
     return word;
 }
 
-static bool is_starved(const struct release *release, const struct fxi_waiter *waiter)
+/* Whether it would run at once. A task whose worker is busy with another one would not, and a lock that
+ * stood free for it, or was its own, could stand so for long. */
+static bool is_prompt(struct fxi_waiter *waiter)
 {
-    return release->hands_over && release->now - waiter->since >= STARVED;
+    const struct fxi_context *context = fxi_waiter_context(waiter);
+    return !waiter->suspends || context->operations->is_prompt(context);
+}
+
+/* Whether it is handed the lock. One that was woken in vain, as `wants` says, and is awake still, is; one
+ * that sleeps, where it has starved. Of tasks of one worker, the one that releases may acquire again
+ * before the other one can try, for ever: the other one is handed the lock though it is not prompt. */
+static bool is_heir(const struct release *release, struct fxi_waiter *waiter, bool prompt)
+{
+    if (waiter->wants && fxi_waiter_is_awake(waiter))
+        return true;
+    fx_nsec waited = release->now - waiter->since;
+    if (!release->hands_over || waited < STARVED)
+        return false;
+    return prompt || (waited >= STARVED_TASK && fxi_current && fxi_current->worker &&
+                      fxi_current->worker == fxi_waiter_context(waiter)->worker);
 }
 
 /* By compare-and-swap, though nobody but another release of the same hold can be changing the
@@ -314,6 +362,21 @@ static bool hand_over(struct release *release, struct fxi_waiter *waiter, uint32
     return false;
 }
 
+/* A waiter that is not prompt: it is told, but WAKING does not stand for it, and one that is prompt is
+ * looked for among those behind it. */
+static enum fxi_choice choose_slow(struct release *release, struct fxi_waiter *waiter, uint32_t word)
+{
+    if (!needs_wake(word) || release->skipped == SKIPPED_MOST)
+        return FXI_CHOICE_STOP;
+    if (release->tells) {
+        release->skipped++;
+        return FXI_CHOICE_SKIP;
+    }
+    release->tells = true;
+    waiter->given = FXI_LOCK_WOKEN;
+    return FXI_CHOICE_WAKE;
+}
+
 static enum fxi_choice choose_one(struct fxi_waiter *waiter, void *arg)
 {
     struct release *release = arg;
@@ -322,7 +385,10 @@ static enum fxi_choice choose_one(struct fxi_waiter *waiter, void *arg)
     uint32_t word = look(release);
     if (release->rc != 0)
         return FXI_CHOICE_STOP;
-    release->handed = is_starved(release, waiter) && hand_over(release, waiter, word);
+    bool prompt = is_prompt(waiter);
+    release->handed = is_heir(release, waiter, prompt) && hand_over(release, waiter, word);
+    if (!release->handed && !prompt)
+        return choose_slow(release, waiter, word);
     release->wakes = !release->handed && needs_wake(word);
     waiter->given = release->handed ? FXI_LOCK_HANDED : FXI_LOCK_WOKEN;
     return release->handed || release->wakes ? FXI_CHOICE_WAKE : FXI_CHOICE_STOP;
@@ -367,13 +433,21 @@ static int release_under_bucket(fx_lock *lock)
 
 /* Whether a release is to look at the queue: nobody is awake to take the lock or, now and then, the
  * one that is has been on its way for long, as there is no processor for it, and others may be
- * starving. */
-static bool must_look(uint32_t word)
+ * starving. *gives_way: the one on its way may be waiting for this very processor. */
+static bool must_look(uint32_t word, bool *gives_way)
 {
+    *gives_way = false;
     if (!(word & PARKED))
         return false;
-    return !(word & WAKING) ||
-           (++passed % RELEASES_BEFORE_LOOK == 0 && fx_now() - looked_at >= HAND_OVER_PAUSE);
+    if (!(word & WAKING))
+        return true;
+    if (++passed % RELEASES_BEFORE_LOOK != 0)
+        return false;
+    fx_deadline now = fx_now();
+    *gives_way = now - gave_way_at >= GIVE_WAY_PAUSE;
+    if (*gives_way)
+        gave_way_at = now;
+    return now - looked_at >= HAND_OVER_PAUSE;
 }
 
 /* The word after a release that wakes nobody. */
@@ -393,17 +467,21 @@ FXI_NOINLINE int fx_lock_release_slow(fx_lock *lock)
 {
     uint32_t number = fx_lock_self.number;
     uint32_t word = fxi_load_relaxed(&lock->word);
+    bool gives_way = false;
     /* The sequence in the header was left where the word differed. Its descriptor is the program's,
      * or of a module that may be unloaded before the kernel looks. */
     fxi_store_relaxed(fx_lock_self.sequence, 0);
     while (!is_free(word)) {
         /* A hold of another thread, which may be releasing it with a plain store at this moment;
          * and waiters, of whom nobody is awake. */
-        if ((word & NUMBER) != number || must_look(word))
+        if ((word & NUMBER) != number || must_look(word, &gives_way))
             return release_under_bucket(lock);
         /* release: pairs with the acquire in try_acquire. From here on the lock may be gone. */
-        if (fxi_cas_release(&lock->word, &word, without_holder(word)))
+        if (fxi_cas_release(&lock->word, &word, without_holder(word))) {
+            if (gives_way)
+                sched_yield();
             return 0;
+        }
     }
     return -EPERM;
 }

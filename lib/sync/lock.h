@@ -18,9 +18,12 @@ uint32_t fxi_lock_owner(const fx_lock *lock);
 /* Whether the calling context acquired it. */
 bool fxi_lock_is_own(const fx_lock *lock);
 
+/* fx_lock_acquire for the library's own use: no stop point. */
+int fxi_lock_acquire(fx_lock *lock);
+
 /* Acquires after a wait at another address that may have ended in this lock's queue: `given` is
- * that wait's token, `since` when the caller began to wait for the lock, 0: now. Waits for ever. 0
- * or -ENOMEM. */
+ * that wait's token, `since` when the caller began to wait for the lock, 0: now. Waits for ever, and is
+ * no stop point. 0 or -ENOMEM. */
 int fxi_lock_reacquire(fx_lock *lock, uintptr_t given, fx_deadline since);
 
 /* A fxi_park_ready whose argument is the fx_lock: yes where the caller holds it, and then its
@@ -30,7 +33,7 @@ bool fxi_lock_expect_waiters(void *lock);
 /* Constant but in test builds, where a test that wants many waits and many barriers sets both
  * low. */
 struct fxi_lock_tuning {
-    unsigned spins;         /* looks at a held lock before the wait */
+    unsigned looks;         /* at a held lock before the wait */
     unsigned calm_releases; /* so many in a row, and releases are plain stores again */
 };
 #ifdef FXI_INJECT

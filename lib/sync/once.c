@@ -21,6 +21,7 @@
 #include "base/atomic.h"
 #include "context/number.h"
 #include "park/park.h"
+#include "stop/stop.h"
 #include "stop/callback.h"
 
 enum { NEW = 0, DONE = 1, RUNNING = 2, WAITERS = 4, RUNNER_SHIFT = 3 };
@@ -73,7 +74,7 @@ int fx_once_call_slowly(fx_once *once, fx_callback fn, void *arg)
             continue;
         int rc = fxi_park(once, must_wait, &(struct waiting){ once }, FX_FOREVER);
         if (rc != 0 && rc != -EAGAIN)
-            return rc;
+            return fxi_stop_point(rc);
     }
     return 0;
 }

@@ -17,7 +17,7 @@
  *   wake all.
  * Lifetime: whoever calls has a handle, or knows of one that outlasts the call; a waiter that was
  *   woken touches its own record only.
- * Limits: one lock, held for some instructions, and for a system call where a sleeper is woken.
+ * Limits: one lock, held for some instructions.
  * Source: Python's queue.Queue, 3.13, for the meaning, shutdown included. */
 #include <fxthread/queue.h>
 
@@ -28,7 +28,9 @@
 #include "base/atomic.h"
 #include "libc/alloc.h"
 #include "park/park.h"
+#include "stop/stop.h"
 #include "sync/deadline.h"
+#include "sync/lock.h"
 #include "sync/queue_store.h"
 
 struct fx_queue {
@@ -127,27 +129,31 @@ static enum fxi_choice tell(struct fxi_waiter *waiter, void *arg)
     return FXI_CHOICE_WAKE;
 }
 
-/* With the lock held: hands the item to the first that waits to get; whether there was one. */
-static bool serve_getter(fx_queue *queue, void *item)
+/* With the lock held: hands the item to the first that waits to get, whom the caller wakes; NULL:
+ * nobody does. */
+static struct fxi_waiter *serve_getter(fx_queue *queue, void *item)
 {
     struct service service = { queue, &queue->getters, item, 0, 1 };
-    return queue->getters &&
-           fxi_unpark_chosen(service.line, give_item, note_remaining, &service) != 0;
+    return queue->getters
+               ? fxi_unpark_take(service.line, give_item, note_remaining, &service)
+               : NULL;
 }
 
-/* With the lock held: takes in the item of the first that waits to put. */
-static void serve_putter(fx_queue *queue)
+/* With the lock held: takes in the item of the first that waits to put, whom the caller wakes; NULL:
+ * nobody does. */
+static struct fxi_waiter *serve_putter(fx_queue *queue)
 {
     struct service service = { queue, &queue->putters, NULL, 0, 1 };
-    if (queue->putters)
-        fxi_unpark_chosen(service.line, take_item, note_remaining, &service);
+    return queue->putters
+               ? fxi_unpark_take(service.line, take_item, note_remaining, &service)
+               : NULL;
 }
 
-static void tell_all(fx_queue *queue, bool *line, int rc)
+/* With the lock held: how the wait ends for all in the line, whom the caller wakes. */
+static struct fxi_waiter *tell_all(fx_queue *queue, bool *line, int rc)
 {
     struct service service = { queue, line, NULL, rc, 0 };
-    if (*line)
-        fxi_unpark_chosen(line, tell, note_remaining, &service);
+    return *line ? fxi_unpark_take(line, tell, note_remaining, &service) : NULL;
 }
 
 /* --- making, giving up ------------------------------------------------------------------------ */
@@ -193,7 +199,7 @@ int fx_queue_set_compare(fx_queue *queue, fx_queue_compare compare)
 {
     if (!queue || !compare || queue->store.kind != FX_QUEUE_PRIORITY)
         return -EINVAL;
-    int rc = fx_lock_acquire(&queue->lock);
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     if (queue->store.count > 0)
@@ -208,7 +214,7 @@ int fx_queue_set_free(fx_queue *queue, fx_callback free_item)
 {
     if (!queue)
         return -EINVAL;
-    int rc = fx_lock_acquire(&queue->lock);
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     queue->free_item = free_item;
@@ -218,7 +224,7 @@ int fx_queue_set_free(fx_queue *queue, fx_callback free_item)
 
 size_t fx_queue_size(fx_queue *queue)
 {
-    if (!queue || fx_lock_acquire(&queue->lock) != 0)
+    if (!queue || fxi_lock_acquire(&queue->lock) != 0)
         return 0;
     size_t count = queue->store.count;
     fx_lock_release(&queue->lock);
@@ -231,22 +237,25 @@ int fx_queue_put_until(fx_queue *queue, void *item, fx_deadline deadline)
 {
     if (!queue)
         return -EINVAL;
-    int rc = fx_lock_acquire(&queue->lock);
+    struct fxi_waiter *served = NULL;
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     if (queue->is_shutdown) {
         rc = -ESHUTDOWN;
     } else if (queue->maxsize == 0 || queue->store.count < queue->maxsize) {
-        if (!serve_getter(queue, item))
+        served = serve_getter(queue, item);
+        if (!served)
             rc = fxi_queue_store_push(&queue->store, item);
         queue->unfinished += rc == 0;
     } else if (fxi_deadline_is_past(deadline)) {
         rc = -ETIMEDOUT;
     } else {
         struct visitor visitor = { .queue = queue, .item = item };
-        return wait_in_line(&visitor, &queue->putters, deadline);
+        return fxi_stop_point(wait_in_line(&visitor, &queue->putters, deadline));
     }
     fx_lock_release(&queue->lock);
+    fxi_unpark_wake(served);
     return rc;
 }
 
@@ -265,13 +274,14 @@ int fx_queue_get_until(fx_queue *queue, fx_deadline deadline, void **item)
     if (!queue)
         return -EINVAL;
     struct visitor visitor = { .queue = queue };
-    int rc = fx_lock_acquire(&queue->lock);
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     if (queue->store.count > 0) {
         visitor.item = fxi_queue_store_pop(&queue->store);
-        serve_putter(queue);
+        struct fxi_waiter *served = serve_putter(queue);
         fx_lock_release(&queue->lock);
+        fxi_unpark_wake(served);
     } else if (queue->is_shutdown || fxi_deadline_is_past(deadline)) {
         rc = queue->is_shutdown ? -ESHUTDOWN : -ETIMEDOUT;
         fx_lock_release(&queue->lock);
@@ -280,7 +290,7 @@ int fx_queue_get_until(fx_queue *queue, fx_deadline deadline, void **item)
     }
     if (rc == 0 && item)
         *item = visitor.item;
-    return rc;
+    return fxi_stop_point(rc);
 }
 
 int fx_queue_get_for(fx_queue *queue, fx_nsec timeout, void **item)
@@ -299,14 +309,16 @@ int fx_queue_task_done(fx_queue *queue)
 {
     if (!queue)
         return -EINVAL;
-    int rc = fx_lock_acquire(&queue->lock);
+    struct fxi_waiter *joiners = NULL;
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     if (queue->unfinished == 0)
         rc = -EINVAL;
     else if (--queue->unfinished == 0)
-        tell_all(queue, &queue->joiners, 0);
+        joiners = tell_all(queue, &queue->joiners, 0);
     fx_lock_release(&queue->lock);
+    fxi_unpark_wake(joiners);
     return rc;
 }
 
@@ -314,12 +326,12 @@ int fx_queue_join_until(fx_queue *queue, fx_deadline deadline)
 {
     if (!queue)
         return -EINVAL;
-    int rc = fx_lock_acquire(&queue->lock);
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     if (queue->unfinished > 0 && !fxi_deadline_is_past(deadline)) {
         struct visitor visitor = { .queue = queue };
-        return wait_in_line(&visitor, &queue->joiners, deadline);
+        return fxi_stop_point(wait_in_line(&visitor, &queue->joiners, deadline));
     }
     rc = queue->unfinished > 0 ? -ETIMEDOUT : 0;
     fx_lock_release(&queue->lock);
@@ -336,14 +348,15 @@ int fx_queue_join(fx_queue *queue)
     return fx_queue_join_until(queue, FX_FOREVER);
 }
 
-/* With the lock held: takes all out, for the caller to discard without the lock. */
-static struct fxi_queue_store take_all(fx_queue *queue)
+/* With the lock held: takes all out, for the caller to discard without the lock; *joiners: whom it
+ * wakes, as nothing is unfinished then. */
+static struct fxi_queue_store take_all(fx_queue *queue, struct fxi_waiter **joiners)
 {
     struct fxi_queue_store store = queue->store;
     queue->store = (struct fxi_queue_store){ .kind = store.kind, .compare = store.compare };
     queue->unfinished -= store.count < queue->unfinished ? store.count : queue->unfinished;
     if (queue->unfinished == 0)
-        tell_all(queue, &queue->joiners, 0);
+        *joiners = tell_all(queue, &queue->joiners, 0);
     return store;
 }
 
@@ -352,16 +365,20 @@ int fx_queue_shutdown(fx_queue *queue, bool immediate)
     if (!queue)
         return -EINVAL;
     struct fxi_queue_store discarded = { .count = 0 };
-    int rc = fx_lock_acquire(&queue->lock);
+    struct fxi_waiter *joiners = NULL;
+    int rc = fxi_lock_acquire(&queue->lock);
     if (rc != 0)
         return rc;
     queue->is_shutdown = true;
     if (immediate)
-        discarded = take_all(queue);
-    tell_all(queue, &queue->getters, -ESHUTDOWN);
-    tell_all(queue, &queue->putters, -ESHUTDOWN);
+        discarded = take_all(queue, &joiners);
+    struct fxi_waiter *getters = tell_all(queue, &queue->getters, -ESHUTDOWN);
+    struct fxi_waiter *putters = tell_all(queue, &queue->putters, -ESHUTDOWN);
     fx_callback free_item = queue->free_item;
     fx_lock_release(&queue->lock);
+    fxi_unpark_wake(joiners);
+    fxi_unpark_wake(getters);
+    fxi_unpark_wake(putters);
     discard(&discarded, free_item);
     return 0;
 }

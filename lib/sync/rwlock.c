@@ -9,48 +9,82 @@
  *     bit 0      WRITTEN: a writer has it
  *     bit 1      PARKED: somebody waits in the line. Set and cleared under the bucket's lock; while
  *                the line is not empty it is set
- *     bits 2-31  readers that have it
+ *     bit 2      BIASED: readers may be noted in slots (sync/reader_slots.h) and not be counted
+ *                here. Not set while WRITTEN is or anybody waits
+ *     bits 3-31  readers that have it and are counted here
  *   Without PARKED the word changes by compare-and-swaps anywhere. With PARKED
  *     0 readers -> WRITTEN, n readers -> n + 1   those that come, or were woken
  *     n readers -> n - 1 > 0                     a reader that leaves
  *     all else                                   under the bucket's lock: the last holder's
  *                                                leaving, which may hand the lock over
- *   `since`: while PARKED, when the oldest waiter began to wait, in microseconds of CLOCK_MONOTONIC
- *   that wrap; it may be earlier than that after a timeout, which only makes the lock fair sooner.
+ *   And, for the bias,
+ *     n > 0 readers -> BIASED                    one of them, after many reads without a write
+ *     BIASED -> BIASED PARKED -> neither         under the bucket's lock: a revocation
+ *   `since`, while PARKED: when the oldest waiter began to wait, in microseconds of CLOCK_MONOTONIC
+ *   that wrap; it may be wrong after a timeout, or if it met a store of the other kind, which makes
+ *   the lock fair too soon, or for a millisecond too late. Without PARKED: how many reads were
+ *   noted since the last write; a guess, and as good as it needs to be.
+ * Bias: while the word is BIASED and nothing else, a thread reads by writing the lock down in its
+ *   slot, and leaves by wiping it out, each as a restartable sequence that looks at the word first.
+ *   Whoever cannot (no slots, its slot has another lock, other bits) is counted as ever. To write,
+ *   or to release what another thread reads, the bias is revoked: PARKED keeps writers, the bias
+ *   and the last counted reader away; then the barrier of membarrier(2). After it no thread is in a
+ *   sequence that saw the word without PARKED, and what such sequences have written is seen; none
+ *   that begins later changes a slot that has this lock. So slots are only emptied now: each that
+ *   has the lock is counted in the word, and then emptied by compare-and-swap, which fails where
+ *   its reader, finding the word changed, has just left by compare-and-swap, and the count is taken
+ *   back. In the end all who read are counted, and the protocol is the one without bias. A reader
+ *   that leaves and does not find the lock in its slot finds itself in the count, as it was counted
+ *   before the slot was emptied. A revocation costs microseconds, and is paid by the first write
+ *   after so many reads that it does not matter.
  * Wake rule: a waiter sets PARKED in a word that keeps it out, and queues, in one holding of the
- *   bucket's lock. Who makes the lock free sees PARKED, or fails in its compare-and-swap, and looks
- *   at the line under the bucket's lock. When nobody has the lock and PARKED is set, somebody woken
- *   is on the way, who takes it or finds another holder, whose release looks at the line in turn:
- *   so waking one writer is enough. Readers are woken all together, since all may go in. A writer
- *   that times out may have been all that kept the readers behind it out, so it wakes those that
- *   now stand first.
- * Lifetime: a release touches the lock last in its compare-and-swap or under the bucket's lock.
- * Limits: 2^30 - 1 readers. Readers that were handed the lock have it while they wake.
+ *   bucket's lock, in which it has revoked the bias if there was one: nobody ever waits for a slot.
+ *   Who makes the lock free sees PARKED, or fails in its compare-and-swap, and looks at the line
+ *   under the bucket's lock. When nobody has the lock and PARKED is set, somebody woken is on the
+ *   way, who takes it or finds another holder, whose release looks at the line in turn: so waking
+ *   one writer is enough. Readers are woken all together, since all may go in. A writer that times
+ *   out may have been all that kept the readers behind it out, so it wakes those that now stand
+ *   first.
+ * Lifetime: a release touches the lock last in its compare-and-swap, in its sequence or under the
+ *   bucket's lock.
+ * Limits: 2^29 - 1 readers. Readers that were handed the lock have it while they wake. A thread has
+ *   eight slots, and a lock one place in them: who reads two locks of the same place is counted in
+ *   one of them, and while anyone is counted the others are, too.
  * Source: B. Brandenburg and J. Anderson, "Spin-Based Reader-Writer Synchronization for
  *   Multiprocessor Real-Time Systems" (2010), for the fair phases: a crowd of readers between two
- *   writers. */
-#include <fxthread/rwlock.h>
+ *   writers. D. Dice and A. Kogan, "BRAVO: Biased Locking for Reader-Writer Locks" (2019), for the
+ *   bias. */
+#define FX_RWLOCK_INLINE FX_API
+#include "sync/rwlock.h"
 
 #include <errno.h>
 
 #include "base/atomic.h"
+#include "context/number.h"
+#include "park/fence.h"
 #include "park/park.h"
 #include "park/spin.h"
+#include "stop/stop.h"
 #include "sync/deadline.h"
+#include "sync/reader_slots.h"
 
-enum { WRITTEN = 1, PARKED = 2, READER = 4 };
-#define READERS_MASK (~(uint32_t)(WRITTEN | PARKED))
+enum { WRITTEN = 1, PARKED = 2, BIASED = FX_RWLOCK_BIASED, READER = FX_RWLOCK_READER };
+#define READERS_MASK (~(uint32_t)(WRITTEN | PARKED | BIASED))
 
 #define STARVED_AFTER FX_MSEC(1)
+#define NEVER UINT32_MAX /* no lock's word: with a writer there is no bias */
 
 enum wants { WANTS_READ, WANTS_WRITE };
 enum given { WOKEN = 1, HANDED };
 
-/* --- fast paths ------------------------------------------------------------------------------- */
+#ifndef FXI_INJECT
+static const
+#endif
+struct fxi_rwlock_tuning fxi_rwlock_tuning = { .sampled = 64, .reads_before_bias = 8192 };
 
 static bool admits_reader(uint32_t word)
 {
-    return !(word & (WRITTEN | PARKED)) && word != READERS_MASK;
+    return !(word & (WRITTEN | PARKED)) && (word & READERS_MASK) != READERS_MASK;
 }
 
 static bool admits_writer(uint32_t word)
@@ -58,19 +92,161 @@ static bool admits_writer(uint32_t word)
     return !(word & ~(uint32_t)PARKED);
 }
 
-bool fx_rwlock_try_acquire_read(fx_rwlock *rwlock)
+/* --- the bias --------------------------------------------------------------------------------- */
+
+static const fx_rwlock *no_slots[FX_RWLOCK_SLOTS]; /* never written to */
+
+__thread struct fx_rwlock_caller fx_rwlock_self = {
+    .biased = NEVER,
+    .until_sample = 1,
+    .slots = no_slots,
+};
+
+static bool has_slots(void)
 {
+    return fx_rwlock_self.biased != NEVER;
+}
+
+/* Whether the calling thread has slots and may use them, after seeing to it if it can be done. */
+static bool get_slots(void)
+{
+    if (has_slots())
+        return true;
+    /* Whether there is rseq(2) is seen with the number, by the inlined release of fx_lock, too. */
+    if (!FX_RWLOCK_CAN_BIAS || fxi_self_number() == 0 ||
+        fx_lock_self.released_by != fx_lock_self.number)
+        return false;
+    struct fxi_reader_slots *slots = fxi_reader_slots_take();
+    if (!slots)
+        return false;
+    fx_rwlock_self.slots = slots->slot;
+    fx_rwlock_self.biased = BIASED;
+    return true;
+}
+
+/* A sequence in a header was left where something differed. Its descriptor is the program's, or of a
+ * module that may be unloaded before the kernel looks. */
+static void forget_sequence(void)
+{
+    fxi_store_relaxed(fx_lock_self.sequence, 0);
+}
+
+/* Under the bucket's lock: counts all who read, as said at the top. Returns the word. */
+static uint32_t revoke(fx_rwlock *rwlock)
+{
+    uint32_t word = fxi_load_relaxed(&rwlock->word);
+    do {
+        if (!(word & BIASED))
+            return word;
+    } while (!fxi_cas_relaxed(&rwlock->word, &word, word | PARKED));
+    while (!fxi_membarrier_rseq())
+        fxi_cpu_relax(); /* the kernel is out of memory for a moment */
+    for (struct fxi_reader_slots *all = fxi_reader_slots_first(); all; all = all->next) {
+        const fx_rwlock **slot = fx_rwlock_slot_(all->slot, rwlock), *reads = rwlock;
+        /* acquire, here and in the compare-and-swap: pairs with the release in leave_slot, for who
+         * has left */
+        if (fxi_load_acquire(slot) != rwlock)
+            continue;
+        fxi_add_relaxed(&rwlock->word, (uint32_t)READER);
+        if (!fxi_cas_acq_rel(slot, &reads, NULL))
+            fxi_add_relaxed(&rwlock->word, -(uint32_t)READER);
+    }
+    fxi_store_relaxed(&rwlock->since, 0);
+    /* release: pairs with the acquire of the next writer, for what those have read who left before
+     * the barrier, and is nobody's to release any more */
+    return __atomic_and_fetch(&rwlock->word, ~(uint32_t)(BIASED | PARKED), __ATOMIC_RELEASE);
+}
+
+static enum fxi_choice choose_nobody(struct fxi_waiter *waiter, void *arg)
+{
+    (void)waiter;
+    (void)arg;
+    return FXI_CHOICE_STOP;
+}
+
+static void revoke_under_bucket(bool remain, void *arg)
+{
+    (void)remain; /* nobody: the lock is biased, or was and is not any more */
+    revoke(arg);
+}
+
+static FXI_COLD void revoke_bias(fx_rwlock *rwlock)
+{
+    fxi_unpark_chosen(rwlock, choose_nobody, revoke_under_bucket, rwlock);
+}
+
+void fxi_rwlock_thread_ends(void)
+{
+    if (!has_slots())
+        return;
+    struct fxi_reader_slots *slots =
+        fxi_container_of(fx_rwlock_self.slots, struct fxi_reader_slots, slot);
+    fx_rwlock_self.biased = NEVER;
+    fx_rwlock_self.slots = no_slots;
+    for (int i = 0; i < FX_RWLOCK_SLOTS; i++)
+        if (slots->slot[i])
+            revoke_bias((fx_rwlock *)(uintptr_t)slots->slot[i]);
+    fxi_reader_slots_give_back(slots);
+}
+
+/* By one that is counted: notes so many reads, and biases the lock if it deserves that. */
+static void note_reads(fx_rwlock *rwlock)
+{
+    uint32_t word = fxi_load_relaxed(&rwlock->word);
+    uint32_t reads = fxi_load_relaxed(&rwlock->since) + fxi_rwlock_tuning.sampled;
+    if (word & ~READERS_MASK)
+        return;
+    fxi_store_relaxed(&rwlock->since, reads);
+    if (reads < fxi_rwlock_tuning.reads_before_bias || !get_slots())
+        return;
+    /* The caller reads, so no writer has it. release: pairs with the look at the word in the
+     * sequence of whoever reads without being counted, for what the last writer wrote. */
+    while (!(word & ~READERS_MASK) && !fxi_cas_release(&rwlock->word, &word, word | BIASED))
+        ;
+}
+
+static bool enter_slot(fx_rwlock *rwlock)
+{
+    return fxi_load_relaxed(&rwlock->word) == BIASED && get_slots() &&
+           fx_rwlock_slot_is_changed_(rwlock, NULL, rwlock);
+}
+
+/* Whether the caller was noted in its slot. */
+static bool leave_slot(fx_rwlock *rwlock)
+{
+    const fx_rwlock **slot = fx_rwlock_slot_(fx_rwlock_self.slots, rwlock), *reads = rwlock;
+    /* release: pairs with the acquire in `revoke` */
+    return fxi_load_relaxed(slot) == rwlock && fxi_cas_release(slot, &reads, NULL);
+}
+
+/* --- without a wait --------------------------------------------------------------------------- */
+
+FXI_NOINLINE bool fx_rwlock_try_acquire_read_slowly(fx_rwlock *rwlock)
+{
+    forget_sequence();
+    bool is_sample = fx_rwlock_self.until_sample == 0;
+    if (is_sample)
+        fx_rwlock_self.until_sample = fxi_rwlock_tuning.sampled;
+    if (enter_slot(rwlock))
+        return true;
     uint32_t word = fxi_load_relaxed(&rwlock->word);
     while (admits_reader(word))
         /* acquire: pairs with the release of the last writer */
-        if (fxi_cas_acquire(&rwlock->word, &word, word + READER))
+        if (fxi_cas_acquire(&rwlock->word, &word, word + READER)) {
+            if (is_sample)
+                note_reads(rwlock);
             return true;
+        }
     return false;
 }
 
-bool fx_rwlock_try_acquire_write(fx_rwlock *rwlock)
+FXI_NOINLINE bool fx_rwlock_try_acquire_write_slowly(fx_rwlock *rwlock)
 {
     uint32_t word = fxi_load_relaxed(&rwlock->word);
+    if (word & BIASED) {
+        revoke_bias(rwlock);
+        word = fxi_load_relaxed(&rwlock->word);
+    }
     while (admits_writer(word))
         /* acquire: pairs with the release of the last holder, whichever side it was on */
         if (fxi_cas_acquire(&rwlock->word, &word, word | WRITTEN))
@@ -173,8 +349,7 @@ static void take_turn(bool remain, void *arg)
 {
     struct turn *turn = arg;
     uint32_t *address = &turn->rwlock->word, word = fxi_load_relaxed(address), next;
-    if (turn->someone_stays)
-        fxi_store_relaxed(&turn->rwlock->since, turn->since);
+    fxi_store_relaxed(&turn->rwlock->since, turn->someone_stays ? turn->since : 0);
     do {
         if (turn->writer && turn->own == READER && (word & READERS_MASK) != READER)
             take_back(turn);
@@ -235,6 +410,8 @@ static bool must_wait(const void *arg)
     fx_rwlock *rwlock = waiting->rwlock;
     uint32_t word = fxi_load_relaxed(&rwlock->word), since = microseconds(waiting->since);
     do {
+        if (word & BIASED)
+            word = revoke(rwlock);
         if (admits(waiting, word))
             return false;
     } while (!(word & PARKED) && !fxi_cas_relaxed(&rwlock->word, &word, word | PARKED));
@@ -245,9 +422,11 @@ static bool must_wait(const void *arg)
 
 static void left(bool others, void *arg)
 {
-    struct waiting *waiting = arg;
-    if (!others)
-        fxi_and_relaxed(&waiting->rwlock->word, ~(uint32_t)PARKED);
+    fx_rwlock *rwlock = ((struct waiting *)arg)->rwlock;
+    if (others)
+        return;
+    fxi_store_relaxed(&rwlock->since, 0);
+    fxi_and_relaxed(&rwlock->word, ~(uint32_t)PARKED);
 }
 
 /* A holder on another processor is about to leave, as a rule; but where others sleep already it is
@@ -272,6 +451,8 @@ static int acquire_slowly(fx_rwlock *rwlock, enum wants wants, fx_deadline deadl
 {
     struct waiting waiting = { rwlock, wants, false, 0 };
     for (;;) {
+        if (wants == WANTS_WRITE && (fxi_load_relaxed(&rwlock->word) & BIASED))
+            revoke_bias(rwlock);
         if (try_acquire(&waiting))
             return 0;
         if (wants == WANTS_READ && fxi_load_relaxed(&rwlock->word) >= READERS_MASK)
@@ -297,7 +478,7 @@ static int acquire_slowly(fx_rwlock *rwlock, enum wants wants, fx_deadline deadl
         if (rc != 0 && rc != -EAGAIN) {
             if (wants == WANTS_WRITE)
                 pass_on(rwlock, 0);
-            return rc;
+            return fxi_stop_point(rc);
         }
         waiting.woken |= rc == 0;
     }
@@ -317,17 +498,21 @@ int fx_rwlock_acquire_read_for(fx_rwlock *rwlock, fx_nsec timeout)
                : acquire_slowly(rwlock, WANTS_READ, fx_deadline_after(timeout));
 }
 
-int fx_rwlock_acquire_read(fx_rwlock *rwlock)
+FXI_NOINLINE int fx_rwlock_release_read_slowly(fx_rwlock *rwlock)
 {
-    return fx_rwlock_acquire_read_until(rwlock, FX_FOREVER);
-}
-
-int fx_rwlock_release_read_slowly(fx_rwlock *rwlock)
-{
+    forget_sequence();
+    if (leave_slot(rwlock))
+        return 0;
     uint32_t word = fxi_load_relaxed(&rwlock->word);
     for (;;) {
-        if ((word & WRITTEN) || !(word & READERS_MASK))
-            return -EPERM;
+        if (!(word & READERS_MASK)) {
+            if (!(word & BIASED))
+                return -EPERM;
+            /* In the slot of another thread, which acquired it; or in none. */
+            revoke_bias(rwlock);
+            word = fxi_load_relaxed(&rwlock->word);
+            continue;
+        }
         if ((word & PARKED) && (word & READERS_MASK) == READER)
             break;
         /* release: pairs with the acquire of the next writer */
@@ -337,11 +522,6 @@ int fx_rwlock_release_read_slowly(fx_rwlock *rwlock)
     }
     pass_on(rwlock, READER);
     return 0;
-}
-
-int fx_rwlock_release_read(fx_rwlock *rwlock)
-{
-    return fx_rwlock_release_read_slowly(rwlock);
 }
 
 int fx_rwlock_acquire_write_until(fx_rwlock *rwlock, fx_deadline deadline)
@@ -356,12 +536,7 @@ int fx_rwlock_acquire_write_for(fx_rwlock *rwlock, fx_nsec timeout)
                : acquire_slowly(rwlock, WANTS_WRITE, fx_deadline_after(timeout));
 }
 
-int fx_rwlock_acquire_write(fx_rwlock *rwlock)
-{
-    return fx_rwlock_acquire_write_until(rwlock, FX_FOREVER);
-}
-
-int fx_rwlock_release_write(fx_rwlock *rwlock)
+FXI_NOINLINE int fx_rwlock_release_write_slowly(fx_rwlock *rwlock)
 {
     uint32_t word = fxi_load_relaxed(&rwlock->word);
     if (!(word & WRITTEN))

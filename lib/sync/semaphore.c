@@ -22,6 +22,7 @@
 
 #include "base/atomic.h"
 #include "park/park.h"
+#include "stop/stop.h"
 #include "sync/deadline.h"
 
 enum { WAITERS = 1, UNIT = 2 };
@@ -100,7 +101,7 @@ int fx_semaphore_acquire_until(fx_semaphore *semaphore, fx_deadline deadline)
                              .deadline = deadline,
                              .spins = true };
     int rc = fxi_park_wait(&wait, NULL);
-    return rc == -EAGAIN ? 0 : rc; /* chosen: with a unit; not to wait: it took one */
+    return rc == -EAGAIN ? 0 : fxi_stop_point(rc); /* chosen: with a unit; not to wait: it took one */
 }
 
 int fx_semaphore_acquire_for(fx_semaphore *semaphore, fx_nsec timeout)

@@ -5,6 +5,7 @@
 #include "context/registry.h"
 #include "libc/thread_state.h"
 #include "park/park.h"
+#include "sync/rwlock.h"
 #include "thread/local_values.h"
 
 #define DESTRUCTOR_ROUNDS 4 /* PTHREAD_DESTRUCTOR_ITERATIONS */
@@ -22,6 +23,7 @@ void fxi_thread_run_destructors(bool of_libc)
 
 void fxi_thread_publish_end(fx_thread *thread, const uint32_t *end_word)
 {
+    fxi_rwlock_thread_ends();
     fxi_registry_lock_blocked();
     fxi_registry_remove(thread);
     fxi_happens_before(&thread->state);

@@ -3,6 +3,7 @@
 #include "base/annotate.h"
 #include "context/registry.h"
 #include "park/park.h"
+#include "stop/stop.h"
 
 /* A thread that waits for another's end. */
 struct joiner {
@@ -53,7 +54,7 @@ int fx_thread_join_until(fx_thread *thread, fx_deadline deadline, void **result)
         fxi_store_relaxed(&thread->result_was_fetched, true);
         *result = thread->result;
     }
-    return rc;
+    return fxi_stop_point(rc);
 }
 
 int fx_thread_join_for(fx_thread *thread, fx_nsec timeout, void **result)

@@ -19,9 +19,11 @@ static fx_thread *next_to_join(void)
     return found;
 }
 
-/* The exiting thread says so first, as one of those waited for may be joining it. */
+/* The exiting thread says so first, as one of those waited for may be joining it. From here on nothing
+ * stops it. */
 static void announce_exit(void)
 {
+    fx_stop_disable();
     struct fxi_context *self = fxi_self();
     uint32_t alive = FXI_THREAD_ALIVE;
     if (self && fxi_cas_acq_rel(&fxi_thread_of(self)->state, &alive, FXI_THREAD_EXITING))

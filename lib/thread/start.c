@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "context/number.h"
 #include "context/overflow.h"
 #include "context/program_exit.h"
 #include "context/registry.h"
@@ -24,6 +25,7 @@
 #include "libc/thread_state.h"
 #include "stop/excepthook.h"
 #include "stop/raise.h"
+#include "stop/stop.h"
 #include "thread/end.h"
 
 /* Of a thread with processors of its own: what sched_setaffinity said in it. */
@@ -33,7 +35,7 @@ enum { VERDICT_PENDING, VERDICT_GO, VERDICT_REFUSED };
 static void note_exit(fx_thread *thread, void *result)
 {
     thread->context.base = NULL;
-    thread->context.innermost = NULL;
+    thread->context.scopes.innermost = NULL;
     thread->context.raised.code = FX_EXITED;
     thread->exception = FX_EXITED;
     thread->result = result;
@@ -45,8 +47,12 @@ static void run_in_own_net(fx_thread *thread)
     struct fxi_net base;
     if (fxi_jump_save(&base.jump) == 0) {
         fxi_net_spread(&thread->context, &base);
+        fxi_stop_begin(&thread->context, __builtin_dwarf_cfa());
+        thread->has_begun = true;
         thread->result = thread->fn(thread->arg);
+        fxi_stop_end(&thread->context);
     } else {
+        fxi_stop_end(&thread->context);
         fxi_raised_end(thread);
     }
     thread->context.base = NULL;
@@ -62,6 +68,7 @@ static void run(fx_thread *thread)
         run_in_own_net(thread);
         __pthread_unregister_cancel(&net);
     } else {
+        fxi_stop_end(&thread->context);
         note_exit(thread, fxi_libc_exit_result());
         fxi_tcb_resume(&thread->carrier->tcb);
     }
@@ -92,15 +99,29 @@ static void finish(fx_thread *thread)
         exit(thread->exception == 0 || thread->exception == FX_EXITED ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* Where its own reference is the last one, the program's free_result runs here, still in the thread's
+ * context: if it uses locks, that has a number again, which is taken back. */
+static void give_up_own(fx_thread *thread)
+{
+    fxi_thread_record_give_back_if_last(thread);
+    if (thread->context.number != 0) {
+        fxi_registry_lock_blocked();
+        fxi_number_take_back(&thread->context);
+        fxi_registry_unlock_blocked();
+    }
+    fx_thread_unref(thread);
+}
+
 /* The thread's last steps. After the unref the record may be gone, after the put the carrier is the
  * pool's; the kernel clears the tid, and somebody else may have both. */
 static void leave(fx_thread *thread)
 {
     struct fxi_carrier *carrier = thread->carrier;
     fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
+    fxi_stop_end_of_thread();
     thread->carrier = NULL;
     fxi_thread_publish_end(thread, fxi_tcb_end_word(&carrier->tcb));
-    fx_thread_unref(thread);
+    give_up_own(thread);
     fxi_libc_leave();
     fxi_context_run(NULL);
     fxi_tcb_retire(&carrier->tcb);
@@ -136,7 +157,7 @@ static void thread_main(void *arg)
     }
     fxi_stack_use_alternate(&carrier->stack);
     fxi_kernel_name_set_own(fx_thread_name(thread));
-    fxi_signals_set(thread->signal_mask);
+    fxi_signals_set(thread->signal_mask & ~FXI_SIGNAL_BIT(FXI_STOP_SIGNAL));
     run(thread);
     finish(thread);
     leave(thread);

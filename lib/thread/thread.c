@@ -85,8 +85,8 @@ fx_thread *fx_thread_new(fx_target fn, void *arg, const fx_thread_attr *attr)
     }
     thread->fn = fn;
     thread->arg = arg;
-    thread->daemon = attr->daemon || fxi_thread_of(self)->daemon;
-    thread->stop_mode = attr->stop_mode;
+    thread->daemon = attr->daemon || fxi_thread_begets_daemons(self);
+    thread->context.stop.mode = (uint8_t)attr->stop_mode;
     thread->stack_size = wanted_stack_size(attr);
     thread->free_arg = attr->free_arg;
     thread->free_result = attr->free_result;

@@ -43,6 +43,7 @@
 #include "libc/alloc.h"
 #include "park/park.h"
 #include "stop/excepthook.h"
+#include "stop/stop.h"
 
 #define NEVER INT64_MAX /* a deadline that is not waited for */
 
@@ -233,7 +234,7 @@ static void call_and_survive(fx_thread *self, fx_timer *timer)
         if (call_in_net(self, call_function, timer))
             call_in_net(self, report, self);
     } else {
-        self->context.innermost = outer->outside; /* the scopes of frames that are gone */
+        self->context.scopes.innermost = outer->outside; /* the scopes of frames that are gone */
         fxi_tcb_resume(&self->carrier->tcb);
     }
     __pthread_unregister_cancel(&net);
@@ -346,7 +347,7 @@ fx_timer *fx_timer_new(fx_nsec interval, fx_target fn, void *arg)
         return NULL;
     fx_thread *maker = fxi_thread_of(self);
     timer->references = 1;
-    timer->keeper = &keepers[maker->kind == FXI_THREAD_OWN && maker->daemon];
+    timer->keeper = &keepers[maker->kind == FXI_THREAD_OWN && fxi_thread_begets_daemons(self)];
     timer->interval = interval;
     timer->fn = fn;
     timer->arg = arg;
@@ -462,7 +463,7 @@ static int wait_for_end(fx_timer *timer, const fx_thread *self, fx_deadline dead
     return fxi_thread_state(timer->runner) == FXI_THREAD_LOST ? -ESRCH : 0;
 }
 
-int fx_timer_join_until(fx_timer *timer, fx_deadline deadline)
+static int join_until(fx_timer *timer, fx_deadline deadline)
 {
     struct fxi_context *self = fxi_self();
     if (!timer || !self)
@@ -486,6 +487,11 @@ int fx_timer_join_until(fx_timer *timer, fx_deadline deadline)
         if (rc != 0 && rc != -EAGAIN)
             return rc;
     }
+}
+
+int fx_timer_join_until(fx_timer *timer, fx_deadline deadline)
+{
+    return fxi_stop_point(join_until(timer, deadline));
 }
 
 int fx_timer_join_for(fx_timer *timer, fx_nsec timeout)

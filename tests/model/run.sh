@@ -137,6 +137,19 @@ mutant READER_LEAVES_SILENTLY rwlock -DREADERS=1
 mutant TURN_FORGETS_OTHERS rwlock -DREADERS=1
 mutant RELEASE_RELAXED rwlock -DREADERS=1
 mutant PARK_LOOKS_EARLY rwlock -DREADERS=1
+# The bias.
+check rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+check rwlock -DBIAS -DREADERS=2 -DIMPATIENT=7
+# A writer trusts what it sees in the slots: without a barrier, with one that leaves sequences that
+# have begun alone, or with one that leaves store buffers alone.
+mutant NO_BARRIER rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+mutant BARRIER_WITHOUT_ABORT rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+mutant BARRIER_WITHOUT_FLUSH rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+# The lock looks free to another writer while readers are still being counted; a reader that leaves
+# finds itself neither in its slot nor in the count; one leaves its slot after it was counted.
+mutant UNBIASED_BEFORE_COUNTING rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+mutant COUNTS_AFTER_EMPTYING rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
+mutant LEAVES_BY_STORE rwlock -DBIAS -DREADERS=1 -DIMPATIENT=0
 
 # --- the barrier ----------------------------------------------------------------------------------
 

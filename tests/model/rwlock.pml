@@ -6,7 +6,12 @@
  * in its section until all readers have been there, so that readers who are let in one by one, or
  * who are kept out after the writer before them has given up, end in an invalid end state.
  *
- * What depends on the time (whether the oldest of the line has starved) is a free choice. */
+ * BIAS: the lock is biased at the start and readers may bias it again. A store to a slot stays in the
+ *   store buffer of its processor until `memory` writes it out, a locked instruction of the same
+ *   thread does, or the barrier of another one.
+ *
+ * What depends on the time (whether the oldest of the line has starved) or on how often the lock was
+ * read is a free choice. */
 
 #define THREADS 3
 #ifndef READERS
@@ -26,8 +31,10 @@
 
 #define WRITTEN 1
 #define PARKED 2
-#define READER 4
-#define READERS_MASK 60
+#define BIASED 4
+#define READER 8
+#define READERS_MASK 120
+#define BITS 7
 
 #define GIVEN_WOKEN 1
 #define GIVEN_HANDED 2
@@ -39,7 +46,12 @@ bit sections;
 byte met;             /* readers that have been inside */
 byte finished;
 
+bit slot[THREADS], slot_buffered[THREADS], slot_value[THREADS];
+bit in_section[THREADS]; /* between the labels 1 and 2 in fx_rwlock_slot_is_changed_ */
+bit aborted[THREADS];    /* and will go on at label 4 */
+
 #define reads(t) ((t) < READERS)
+#define seen_slot(t) (slot_buffered[t] -> slot_value[t] : slot[t])
 
 #define write_out_data(t) \
     if \
@@ -47,9 +59,20 @@ byte finished;
     :: else \
     fi
 
+#ifdef BIAS
+#define write_out_slot(t) \
+    if \
+    :: slot_buffered[t] -> slot[t] = slot_value[t]; slot_buffered[t] = 0; slot_value[t] = 0 \
+    :: else \
+    fi
+#else
+#define write_out_slot(t) skip
+#endif
+#define write_out(t) write_out_data(t); write_out_slot(t)
+
 inline flush_own()
 {
-    write_out_data(id)
+    write_out(id)
 }
 
 #include "park.pml"
@@ -59,6 +82,9 @@ proctype memory(byte t)
 end:
     do
     :: d_step { data_buffered[t] -> write_out_data(t) }
+#ifdef BIAS
+    :: d_step { slot_buffered[t] -> write_out_slot(t) }
+#endif
     od
 }
 
@@ -67,11 +93,143 @@ end:
     :: word == (expected) -> word = (desired); ok = 1 \
     :: else -> expected = word; ok = 0 \
     fi
-#define cas(expected, desired) d_step { write_out_data(id); compare_and_store(expected, desired) }
+#define cas(expected, desired) d_step { write_out(id); compare_and_store(expected, desired) }
 #ifdef RELEASE_RELAXED
 #define cas_release(expected, desired) d_step { compare_and_store(expected, desired) }
 #else
 #define cas_release(expected, desired) cas(expected, desired)
+#endif
+
+#ifdef BIAS
+/* fxi_membarrier_rseq: see lock_steps.pml */
+inline membarrier()
+{
+    t = 0;
+    do
+    :: t < THREADS ->
+       d_step {
+           if
+           :: t != id ->
+#ifndef BARRIER_WITHOUT_ABORT
+              if
+              :: in_section[t] -> in_section[t] = 0; aborted[t] = 1
+              :: else
+              fi;
+#endif
+#ifndef BARRIER_WITHOUT_FLUSH
+              write_out(t)
+#endif
+           :: else
+           fi;
+           t++
+       }
+    :: else -> t = 0; break
+    od
+}
+
+/* revoke, with the bucket's lock held; the word is left in w. */
+inline revoke()
+{
+    w = word;
+    do
+    :: w & BIASED ->
+#ifdef UNBIASED_BEFORE_COUNTING
+       cas(w, w & ~BIASED);
+#else
+       cas(w, w | PARKED);
+#endif
+       if
+       :: ok -> break
+       :: else
+       fi
+    :: else -> ok = 0; break
+    od;
+    if
+    :: ok ->
+#ifndef NO_BARRIER
+       membarrier();
+#endif
+       t = 0;
+       do
+       :: t < READERS ->
+          if
+          :: slot[t] ->
+#ifdef COUNTS_AFTER_EMPTYING
+             atomic { ok = slot[t]; slot[t] = 0 };
+             word = (ok -> word + READER : word);
+#else
+             word = word + READER;
+             d_step {
+                 if
+                 :: slot[t] -> slot[t] = 0
+                 :: else -> word = word - READER
+                 fi
+             }
+#endif
+          :: else
+          fi;
+          t++
+       :: else -> t = 0; break
+       od;
+       ok = 0;
+       d_step { word = word & ~(BIASED | PARKED); w = word }
+    :: else
+    fi
+}
+
+/* revoke_bias */
+inline revoke_bias()
+{
+    lock_bucket(LINE);
+    revoke();
+    unlock_bucket(LINE)
+}
+
+/* fx_rwlock_slot_is_changed_; ok: it is. */
+inline change_slot(was, becomes)
+{
+    ok = 0;
+    in_section[id] = 1;                       /* the descriptor is stored, label 1 */
+    atomic {
+        if
+        :: aborted[id]                        /* by a barrier */
+        :: !aborted[id] -> in_section[id] = 0 /* by a signal, or a preemption */
+        :: !aborted[id] -> ok = (word == BIASED && seen_slot(id) == was)
+        fi
+    }
+    atomic {
+        if
+        :: aborted[id] -> ok = 0
+        :: else ->
+           if
+           :: ok ->
+              write_out_slot(id); /* the buffer here has one place */
+              slot_buffered[id] = 1;
+              slot_value[id] = becomes
+           :: else
+           fi
+        fi;
+        in_section[id] = 0; /* label 2, or label 4 */
+        aborted[id] = 0
+    }
+}
+
+/* note_reads, by one that is counted */
+inline note_reads()
+{
+    w = word;
+    do
+    :: !(w & BITS) ->
+       cas_release(w, w | BIASED);
+       if
+       :: ok -> break
+       :: else
+       fi
+    :: true -> break
+    od;
+    w = 0;
+    ok = 0
+}
 #endif
 
 /* pass_on(own), with choose and take_turn */
@@ -213,7 +371,14 @@ inline must_wait()
 {
     w = word;
     do
-    :: admits();
+    ::
+#ifdef BIAS
+       if
+       :: w & BIASED -> revoke()
+       :: else
+       fi;
+#endif
+       admits();
        if
        :: ok -> ok = 0; break
        :: !ok && (w & PARKED) -> ok = 1; break
@@ -232,7 +397,14 @@ inline acquire()
 {
     rc = 0;
     do
-    :: try_acquire();
+    ::
+#ifdef BIAS
+       if
+       :: !reads(id) && (word & BIASED) -> revoke_bias()
+       :: else
+       fi;
+#endif
+       try_acquire();
        if
        :: ok -> break
        :: else
@@ -287,8 +459,33 @@ inline acquire()
     d_step { was_woken = 0; w = 0; ok = 0 }
 }
 
-/* fx_rwlock_release_read_slowly */
-inline release_read()
+/* What leaves a slot; whether it did, in ok. */
+inline leave_slot()
+{
+#ifdef BIAS
+    change_slot(1, 0);
+    if
+    :: ok
+    :: else ->
+#ifdef LEAVES_BY_STORE
+       ok = seen_slot(id);
+       d_step {
+           if
+           :: ok -> write_out(id); slot[id] = 0
+           :: else
+           fi
+       }
+#else
+       d_step { write_out(id); ok = slot[id]; slot[id] = 0 }
+#endif
+    fi
+#else
+    ok = 0
+#endif
+}
+
+/* fx_rwlock_release_read_slowly, but for its first look */
+inline release_count()
 {
     w = word;
     do
@@ -307,6 +504,37 @@ inline release_read()
     od;
     w = 0;
     ok = 0
+}
+
+inline release_read()
+{
+    leave_slot();
+    if
+    :: ok -> ok = 0
+    :: else -> release_count()
+    fi
+}
+
+/* fx_rwlock_acquire_read and _write */
+inline enter()
+{
+#ifdef BIAS
+    if
+    :: reads(id) -> change_slot(0, 1)
+    :: else
+    fi;
+    if
+    :: ok -> ok = 0
+    :: else ->
+       acquire();
+       if
+       :: reads(id) && rc == 0 -> note_reads()
+       :: else
+       fi
+    fi
+#else
+    acquire()
+#endif
 }
 
 /* fx_rwlock_release_write */
@@ -352,7 +580,7 @@ proctype thread(byte id)
     :: round < ROUNDS ->
        if
        :: id == BEGINS && round == 0
-       :: else -> acquire()
+       :: else -> enter()
        fi;
        round++;
        if
@@ -368,19 +596,32 @@ init
 {
     byte n;
     atomic {
+#ifdef BIAS
+        word = BIASED;
+#else
         word = (BEGINS == NOWHERE -> 0 : (reads(BEGINS) -> READER : WRITTEN));
+#endif
         do
         :: n < THREADS ->
            address[n] = NOWHERE;
+#ifdef BIAS
+           run memory(n);
+#else
            if
            :: !reads(n) -> run memory(n)
            :: else
            fi;
+#endif
            run thread(n);
            n++
         :: else -> break
         od
     }
     finished == THREADS;
-    assert(word == 0 && waiting_at[LINE] == 0)
+    n = 0;
+    do
+    :: n < THREADS -> assert(!seen_slot(n)); n++
+    :: else -> break
+    od;
+    assert((word & ~BIASED) == 0 && waiting_at[LINE] == 0)
 }

@@ -7,6 +7,7 @@
 #include "child.h"
 #include "crew.h"
 #include "kernel/inject.h"
+#include "kernel/processor.h"
 #include "park/park.h"
 
 #include "../thread/suite.h"
@@ -380,6 +381,41 @@ START_TEST(a_spinning_waiter_is_woken_too)
 }
 END_TEST
 
+START_TEST(those_taken_wait_on_until_they_are_woken)
+{
+    struct choice choice = { .stop_at = -1 };
+    start_waiters(2, FX_MSEC(20));
+    struct fxi_waiter *taken = fxi_unpark_take(&here, choose_odd, note_finish, &choice);
+    ck_assert_ptr_nonnull(taken);
+    ck_assert_uint_eq(fxi_park_count(&here), 1);
+    await_woken(1); /* the other one, by its deadline */
+    ck_assert_int_eq(fxi_load_acquire(&seen.result[0]), -ETIMEDOUT);
+    ck_assert_int_eq(fxi_load_acquire(&seen.result[1]), NOT_YET);
+    fxi_unpark_wake(taken);
+    await_woken(2);
+    ck_assert_int_eq(fxi_load_acquire(&seen.result[1]), 0);
+    crew_join(&crew);
+    fxi_unpark_wake(fxi_unpark_take(&here, choose_odd, NULL, &choice)); /* nobody */
+}
+END_TEST
+
+/* Or two that wake each other, and both sleep, would never find out that they need not. */
+START_TEST(one_that_spins_in_vain_tries_for_longer_after_a_while)
+{
+    const struct fxi_wait wait = {
+        .address = &here, .condition = always, .spins = true, .deadline = 1 /* past */
+    };
+    struct fxi_context *self = fxi_self();
+    ck_assert_ptr_nonnull(self);
+    for (int i = 0; i < 20000 && self->waiter.long_spins == 0; i++)
+        ck_assert_int_eq(fxi_park_wait(&wait, NULL), -ETIMEDOUT);
+    ck_assert_int_eq(self->waiter.long_spins > 0, fxi_processors() > 1);
+    for (int i = 0; i < 300; i++)
+        ck_assert_int_eq(fxi_park_wait(&wait, NULL), -ETIMEDOUT);
+    ck_assert_uint_eq(self->waiter.long_spins, 0);
+}
+END_TEST
+
 static int child_parks(void)
 {
     int rc = fxi_park(&here, always, NULL, fx_deadline_after(FX_MSEC(1)));
@@ -414,6 +450,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_timeout_that_meets_a_wake_takes_the_wake);
     tcase_add_test(tests, failing_futex_waits_change_nothing);
     tcase_add_test(tests, a_spinning_waiter_is_woken_too);
+    tcase_add_test(tests, those_taken_wait_on_until_they_are_woken);
+    tcase_add_test(tests, one_that_spins_in_vain_tries_for_longer_after_a_while);
     tcase_add_test(tests, a_forked_child_has_no_waiters_and_can_wait);
 }
 

@@ -71,7 +71,7 @@ START_TEST(an_exception_of_cxx_and_a_return_run_finally_and_go_on)
     ck_assert(traced("deferred ~inner 9 ~local ~outer"));
     ck_assert(leave(3) == "end");
     ck_assert(traced("deferred ~inner 9 ~local ~outer"));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 
@@ -115,7 +115,7 @@ START_TEST(an_exception_of_cxx_out_of_except_or_finally_leaves_the_scope)
         }
         ck_assert_int_eq(got, 1 + in_finally);
         ck_assert(traced("finally"));
-        ck_assert_ptr_null(*fx_scope_own);
+        ck_assert_ptr_null(fx_scope_own->innermost);
     }
 }
 END_TEST
@@ -150,7 +150,7 @@ START_TEST(resources_are_released_by_all_kinds_of_exceptions)
         FX_WITH(fx_writing(&rwlock)) { note("free"); }
     }
     ck_assert(traced("free thrown free raised free"));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 

@@ -82,7 +82,7 @@ START_TEST(return_passes_all_finally_blocks)
     ck_assert(traced("except 1 2 3"));
     ck_assert_int_eq(return_from_the_middle(3), 13);
     ck_assert(traced("except 1 2 3"));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 
@@ -139,7 +139,7 @@ START_TEST(break_continue_and_goto_run_finally_and_go_on)
     for (int n = 0; n < 100; n++)
         ck_assert_int_eq(leave_in_a_loop(n, n + 1, n + 2, n + 3, true),
                          leave_in_a_loop(n, n + 1, n + 2, n + 3, false));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 
@@ -169,7 +169,7 @@ START_TEST(leaving_finally_drops_what_was_on_its_way)
         ck_assert_int_eq(leave_finally(how), 20 + how);
         ck_assert(traced("finally finally"));
     }
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 
@@ -234,7 +234,7 @@ START_TEST(a_deferred_call_that_raises_replaces_and_the_others_run)
         ck_assert(traced("3 2 1 caught"));
         ck_assert_int_eq(freed, raises);
     }
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 

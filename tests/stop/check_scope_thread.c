@@ -247,7 +247,7 @@ START_TEST(an_exception_passes_a_callback_and_reaches_the_scope_around_it)
         FX_FINALLY { note("outside"); } FX_END
     }
     ck_assert(traced("inside caught outside inside caught outside"));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 

@@ -98,7 +98,7 @@ enum { END, BREAK, CONTINUE, RETURN, GOTO, RAISE, WAYS };
             ck_assert_int_eq(held, 2);                      \
             ck_assert_int_eq(raised, way == RAISE ? 2 : 0); \
         }                                                   \
-        ck_assert_ptr_null(*fx_scope_own);                  \
+        ck_assert_ptr_null(fx_scope_own->innermost);                  \
     }                                                       \
     END_TEST
 LEAVES(lock, &lock)
@@ -140,7 +140,7 @@ START_TEST(what_cannot_be_acquired_raises_and_the_block_does_not_run)
     rlock.again = 0;
     ck_assert_int_eq(fx_rlock_release(&rlock), 0);
     ck_assert(traced(""));
-    ck_assert_ptr_null(*fx_scope_own);
+    ck_assert_ptr_null(fx_scope_own->innermost);
 }
 END_TEST
 

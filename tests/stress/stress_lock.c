@@ -222,10 +222,10 @@ static bool run_workers(bool rough, long sections, double patience)
         expect(!fx_lock_locked(&guarded[i].lock));
     }
     expect_int(counted, ==, entered);
-    printf("%s: %llu sections by %d threads, seed %llu, spins %u, calm after %u: %u waits, "
+    printf("%s: %llu sections by %d threads, seed %llu, looks %u, calm after %u: %u waits, "
            "%u barriers\n",
            rough ? "rough" : "plain", (unsigned long long)entered, run.threads,
-           (unsigned long long)run.seed, fxi_lock_tuning.spins, fxi_lock_tuning.calm_releases,
+           (unsigned long long)run.seed, fxi_lock_tuning.looks, fxi_lock_tuning.calm_releases,
            fxi_inject_count(FXI_INJECT_FUTEX_WAIT), fxi_inject_count(FXI_INJECT_MEMBARRIER));
     return true;
 }

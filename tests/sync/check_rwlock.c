@@ -9,6 +9,9 @@
 
 #include "../thread/suite.h"
 #include "kernel/inject.h"
+#include "child.h"
+#include "sync/reader_slots.h"
+#include "sync/rwlock.h"
 #include "worker.h"
 
 static int read_and_release(void *rwlock)
@@ -42,7 +45,7 @@ START_TEST(an_rwlock_is_eight_bytes_and_zeroes_are_a_free_one)
     ck_assert_mem_eq(&zero, &init, sizeof zero);
     ck_assert_int_eq(write_and_release(&zero), 0);
     ck_assert_int_eq(read_and_release(&zero), 0);
-    ck_assert_mem_eq(&zero, &init, sizeof zero);
+    ck_assert_uint_eq(zero.word, 0);
 }
 END_TEST
 
@@ -82,13 +85,13 @@ END_TEST
 START_TEST(more_readers_than_can_be_counted_is_eagain)
 {
     fx_rwlock rwlock = FX_RWLOCK_INIT;
-    rwlock.word = UINT32_C(0xfffffff8); /* one fewer than can be */
+    rwlock.word = UINT32_C(0xfffffff0); /* one fewer than can be */
     ck_assert_int_eq(fx_rwlock_acquire_read(&rwlock), 0);
     ck_assert(!fx_rwlock_try_acquire_read(&rwlock));
     ck_assert_int_eq(fx_rwlock_acquire_read(&rwlock), -EAGAIN);
     ck_assert_int_eq(fx_rwlock_acquire_read_for(&rwlock, 0), -EAGAIN);
     ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
-    ck_assert_uint_eq(rwlock.word, UINT32_C(0xfffffff8));
+    ck_assert_uint_eq(rwlock.word, UINT32_C(0xfffffff0));
 }
 END_TEST
 
@@ -430,6 +433,197 @@ START_TEST(readers_never_see_half_of_a_writers_work)
 }
 END_TEST
 
+/* --- the bias --------------------------------------------------------------------------------- */
+
+enum { FEW_READS = 4 };
+
+/* Reads the lock until it is biased. Where there is no rseq(2) it never is, and the tests below hold
+ * without it. */
+static void bias(fx_rwlock *rwlock)
+{
+    fxi_rwlock_tuning = (struct fxi_rwlock_tuning){ .sampled = 1, .reads_before_bias = FEW_READS };
+    for (int i = 0; i < FEW_READS + 64; i++)
+        ck_assert_int_eq(read_and_release(rwlock), 0);
+}
+
+/* Whether the calling thread, which reads the lock, is noted in its slot. */
+static bool is_in_slot(const fx_rwlock *rwlock)
+{
+    return *fx_rwlock_slot_(fx_rwlock_self.slots, rwlock) == rwlock;
+}
+
+START_TEST(a_lock_that_is_often_read_is_biased_and_its_word_left_alone)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    if (fx_rwlock_self.biased != FX_RWLOCK_BIASED)
+        return; /* no rseq(2) */
+    ck_assert_uint_eq(rwlock.word, FX_RWLOCK_BIASED);
+    ck_assert_int_eq(fx_rwlock_acquire_read(&rwlock), 0);
+    ck_assert(is_in_slot(&rwlock) == (rwlock.word == FX_RWLOCK_BIASED));
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
+    ck_assert_int_eq(write_and_release(&rwlock), 0);
+    ck_assert_uint_eq(rwlock.word, 0);
+}
+END_TEST
+
+START_TEST(a_write_begins_the_count_of_reads_anew)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    fxi_rwlock_tuning = (struct fxi_rwlock_tuning){ .sampled = 1, .reads_before_bias = 100 };
+    for (int i = 0; i < 500; i++)
+        ck_assert_int_eq(i % 50 == 0 ? write_and_release(&rwlock) : read_and_release(&rwlock), 0);
+    ck_assert_uint_eq(rwlock.word, 0);
+}
+END_TEST
+
+START_TEST(a_writer_finds_who_reads_a_biased_lock)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    ck_assert_int_eq(fx_rwlock_acquire_read(&rwlock), 0);
+    ck_assert(!fx_rwlock_try_acquire_write(&rwlock));
+    ck_assert(!is_in_slot(&rwlock));
+    ck_assert_uint_eq(rwlock.word, FX_RWLOCK_READER);
+    struct worker writer;
+    worker_start(&writer, write_and_release, &rwlock);
+    await_waiters(&rwlock, 1);
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
+    ck_assert_int_eq(worker_end(&writer), 0);
+    ck_assert_uint_eq(rwlock.word, 0);
+}
+END_TEST
+
+START_TEST(release_of_a_biased_lock_that_nobody_reads_is_eperm)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), -EPERM);
+    bias(&rwlock);
+    ck_assert_int_eq(fx_rwlock_release_write(&rwlock), -EPERM);
+}
+END_TEST
+
+static int acquire_read(void *rwlock)
+{
+    return fx_rwlock_acquire_read(rwlock);
+}
+
+/* The thread has also given up its slots by then. */
+START_TEST(what_a_thread_reads_when_it_ends_stays_read)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    struct worker reader;
+    worker_start(&reader, acquire_read, &rwlock);
+    ck_assert_int_eq(worker_end(&reader), 0);
+    ck_assert_uint_eq(rwlock.word & ~FX_RWLOCK_BITS, FX_RWLOCK_READER);
+    ck_assert(!fx_rwlock_try_acquire_write(&rwlock));
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
+    ck_assert_int_eq(write_and_release(&rwlock), 0);
+}
+END_TEST
+
+static atomic_bool reads, may_end;
+
+static int read_and_stay(void *rwlock)
+{
+    int rc = fx_rwlock_acquire_read(rwlock);
+    atomic_store(&reads, true);
+    await(atomic_load(&may_end));
+    return rc;
+}
+
+START_TEST(another_thread_may_release_a_biased_read)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    struct worker reader;
+    worker_start(&reader, read_and_stay, &rwlock);
+    await(atomic_load(&reads));
+    ck_assert(!fx_rwlock_try_acquire_write(&rwlock));
+    bias(&rwlock); /* its read is counted, and others are in slots again */
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), -EPERM);
+    ck_assert_int_eq(write_and_release(&rwlock), 0);
+    atomic_store(&may_end, true);
+    ck_assert_int_eq(worker_end(&reader), 0);
+}
+END_TEST
+
+static fx_rwlock read_before_fork;
+
+static int is_still_read(void)
+{
+    if (fx_rwlock_try_acquire_write(&read_before_fork))
+        return 1;
+    if (fx_rwlock_release_read(&read_before_fork) != 0)
+        return 2;
+    return fx_rwlock_try_acquire_write(&read_before_fork) ? 0 : 3;
+}
+
+START_TEST(in_a_forked_child_a_biased_lock_is_read_by_whom_it_was)
+{
+    bias(&read_before_fork);
+    struct worker reader;
+    worker_start(&reader, read_and_stay, &read_before_fork);
+    await(atomic_load(&reads));
+    ck_assert_int_eq(child_run(is_still_read), 0);
+    atomic_store(&may_end, true);
+    ck_assert_int_eq(worker_end(&reader), 0);
+    ck_assert_int_eq(fx_rwlock_release_read(&read_before_fork), 0);
+}
+END_TEST
+
+/* Whatever places these have in the slots, there are more of them than slots. */
+START_TEST(many_biased_locks_are_read_at_once)
+{
+    enum { LOCKS = 3 * FX_RWLOCK_SLOTS };
+    fx_rwlock locks[LOCKS] = { 0 };
+    for (int i = 0; i < LOCKS; i++)
+        bias(&locks[i]);
+    for (int i = 0; i < LOCKS; i++)
+        ck_assert_int_eq(fx_rwlock_acquire_read(&locks[i]), 0);
+    for (int i = 0; i < LOCKS; i++)
+        ck_assert(!fx_rwlock_try_acquire_write(&locks[i]));
+    for (int i = 0; i < LOCKS; i++)
+        ck_assert_int_eq(fx_rwlock_release_read(&locks[i]), 0);
+    for (int i = 0; i < LOCKS; i++)
+        ck_assert_int_eq(write_and_release(&locks[i]), 0);
+}
+END_TEST
+
+START_TEST(slots_of_threads_that_have_ended_are_used_again)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    bias(&rwlock);
+    int slots = 0;
+    for (int i = 0; i < 10; i++) {
+        struct worker reader;
+        worker_start(&reader, read_and_release, &rwlock);
+        ck_assert_int_eq(worker_end(&reader), 0);
+    }
+    for (struct fxi_reader_slots *all = fxi_reader_slots_first(); all; all = all->next)
+        slots++;
+    ck_assert_int_le(slots, 2);
+}
+END_TEST
+
+START_TEST(without_memory_for_slots_readers_are_counted)
+{
+    fx_rwlock rwlock = FX_RWLOCK_INIT;
+    ck_assert_ptr_nonnull(fx_current_thread());
+    fx_lock lock = FX_LOCK_INIT;
+    ck_assert_int_eq(fx_lock_acquire(&lock), 0); /* so that the thread has a number */
+    fxi_rwlock_tuning = (struct fxi_rwlock_tuning){ .sampled = 1, .reads_before_bias = 1 };
+    fxi_inject_arm(FXI_INJECT_ALLOC, 1, ENOMEM);
+    ck_assert_int_eq(fx_rwlock_acquire_read(&rwlock), 0);
+    fxi_inject_disarm();
+    ck_assert_uint_eq(rwlock.word, FX_RWLOCK_READER);
+    ck_assert_int_eq(fx_rwlock_release_read(&rwlock), 0);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, an_rwlock_is_eight_bytes_and_zeroes_are_a_free_one);
@@ -450,6 +644,16 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, foreign_threads_wait_whatever_signals_come);
     tcase_add_test(tests, futex_calls_that_fail_for_nothing_change_nothing);
     tcase_add_test(tests, readers_never_see_half_of_a_writers_work);
+    tcase_add_test(tests, a_lock_that_is_often_read_is_biased_and_its_word_left_alone);
+    tcase_add_test(tests, a_write_begins_the_count_of_reads_anew);
+    tcase_add_test(tests, a_writer_finds_who_reads_a_biased_lock);
+    tcase_add_test(tests, release_of_a_biased_lock_that_nobody_reads_is_eperm);
+    tcase_add_test(tests, what_a_thread_reads_when_it_ends_stays_read);
+    tcase_add_test(tests, another_thread_may_release_a_biased_read);
+    tcase_add_test(tests, in_a_forked_child_a_biased_lock_is_read_by_whom_it_was);
+    tcase_add_test(tests, many_biased_locks_are_read_at_once);
+    tcase_add_test(tests, slots_of_threads_that_have_ended_are_used_again);
+    tcase_add_test(tests, without_memory_for_slots_readers_are_counted);
 }
 
 int main(void)

@@ -405,6 +405,46 @@ START_TEST(free_result_is_called_for_a_thread_given_up_while_it_runs)
 }
 END_TEST
 
+static fx_lock of_freeing;
+static fx_thread *_Atomic kept;
+static atomic_int freed_by_own;
+
+static void free_with_lock_and_handle(void *thread)
+{
+    FX_WITH(&of_freeing) {
+        atomic_store(&kept, fx_thread_ref(thread));
+        fx_thread_unref(fx_thread_ref(thread));
+    }
+    atomic_fetch_add(&freed_by_own, 1);
+}
+
+static void *return_own_handle(void *gate)
+{
+    gate_wait(gate);
+    return fx_current_thread();
+}
+
+START_TEST(free_result_may_use_locks_and_the_handle)
+{
+    for (int i = 0; i < 300; i++) {
+        struct gate gate = {0};
+        fx_thread *t = fx_thread_new(return_own_handle, &gate,
+                                     &(fx_thread_attr){.free_result = free_with_lock_and_handle});
+        atomic_store(&freed_by_own, 0);
+        ck_assert_int_eq(fx_thread_start(t), 0);
+        await(atomic_load(&gate.waiters) == 1);
+        fx_thread_unref(t); /* so that the thread's own handle is the last one */
+        gate_open(&gate);
+        await(atomic_load(&freed_by_own) == 1);
+        ck_assert(!fx_thread_is_alive(kept));
+        ck_assert_int_eq(fx_thread_stop(kept), -ESRCH);
+        fx_thread_unref(kept);
+        ck_assert_int_eq(atomic_load(&freed_by_own), 1);
+        ck_assert(!fx_lock_locked(&of_freeing));
+    }
+}
+END_TEST
+
 struct daemon_seen {
     bool own, inherited, given, cleared;
 };
@@ -499,6 +539,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, free_result_is_called_at_the_last_unref_if_nobody_fetched_it);
     tcase_add_test(tests, free_result_is_not_called_for_a_result_that_was_fetched);
     tcase_add_test(tests, free_result_is_called_for_a_thread_given_up_while_it_runs);
+    tcase_add_test(tests, free_result_may_use_locks_and_the_handle);
     tcase_add_test(tests, a_thread_is_a_daemon_if_its_creator_is);
     tcase_add_test(tests, a_foreign_creators_flag_is_inherited_too);
     tcase_add_test(tests, set_daemon_works_until_the_start);

@@ -16,6 +16,7 @@
 #include "captured.h"
 #include "gate.h"
 #include "proc.h"
+#include "sanitizer.h"
 #include "suite.h"
 
 /* In a forked child: a failed expectation is told on stderr and counted. */
@@ -311,7 +312,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, fork_in_a_thread_of_ours);
     tcase_add_test(tests, fork_in_a_foreign_thread);
     tcase_add_test(tests, fork_in_the_forked);
-    tcase_add_test(tests, fork_while_threads_start_and_end);
+    if (CHILD_MAY_ALLOCATE)
+        tcase_add_test(tests, fork_while_threads_start_and_end);
 }
 
 int main(void)

@@ -31,6 +31,7 @@ fxi_jump_save:
         .type   fxi_jump_to, %function
 fxi_jump_to:
         .cfi_startproc
+        .cfi_undefined x30              /* from the first register that it restores on it has no caller */
         ldp     x19, x20, [x0, #0]
         ldp     x21, x22, [x0, #16]
         ldp     x23, x24, [x0, #32]

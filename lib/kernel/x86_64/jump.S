@@ -36,6 +36,7 @@ fxi_jump_save:
         .type   fxi_jump_to, @function
 fxi_jump_to:
         .cfi_startproc
+        .cfi_undefined rip              /* from the first register that it restores on it has no caller */
         xor     %eax, %eax
         rdsspq  %rax
         test    %rax, %rax

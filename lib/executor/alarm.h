@@ -1,0 +1,37 @@
+/* Points of time that a worker is to do something at: a pairing heap whose nodes lie in what waits,
+ * so that a wait allocates nothing. All calls are made by the worker that has the heap. */
+#ifndef FXI_EXECUTOR_ALARM_H
+#define FXI_EXECUTOR_ALARM_H
+
+#include <fxthread/duration.h>
+
+struct fxi_alarm {
+    fx_deadline deadline;
+    void (*rings)(struct fxi_alarm *alarm); /* it is off the heap by then, and may be gone afterwards */
+    struct fxi_alarm *child, *next;  /* the first child; the next sibling */
+    struct fxi_alarm *previous;      /* the sibling before, or the parent; itself: the root; NULL: in
+                                      * no heap */
+};
+
+struct fxi_alarms {
+    struct fxi_alarm *first; /* the earliest; NULL: none */
+};
+
+static inline bool fxi_alarm_is_set(const struct fxi_alarm *alarm)
+{
+    return alarm->previous != NULL;
+}
+
+void fxi_alarm_set(struct fxi_alarms *alarms, struct fxi_alarm *alarm);
+void fxi_alarm_unset(struct fxi_alarms *alarms, struct fxi_alarm *alarm);
+
+/* Rings all that are due; how many. */
+size_t fxi_alarms_ring(struct fxi_alarms *alarms, fx_deadline now);
+
+/* When the first one is due; FX_FOREVER: there is none. */
+static inline fx_deadline fxi_alarms_next(const struct fxi_alarms *alarms)
+{
+    return alarms->first ? alarms->first->deadline : FX_FOREVER;
+}
+
+#endif
