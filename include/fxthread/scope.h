@@ -183,8 +183,9 @@ FX_API void fx_scope_discard(struct fx_try *scope);
 /* FX_END of a scope that does not just go on. */
 FX_API void fx_scope_end(struct fx_try *scope);
 
-/* Raises `rc` for a guard that acquired nothing. */
-FX_API FX_NORETURN void fx_scope_refused(fx_guard *guard, int rc, const char *file, int line);
+/* Raises `rc` for a guard that acquired nothing. Where that is -ECANCELED, which stands for a stop that has
+ * to wait, it acquires all the same, and returns. */
+FX_API void fx_scope_refused(fx_guard *guard, int rc, const char *file, int line);
 
 /* Keeps the order of the stores around it, for a handler in the same thread. */
 #define FX_SCOPE_ORDER() __atomic_signal_fence(__ATOMIC_ACQ_REL)

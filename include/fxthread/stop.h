@@ -53,8 +53,9 @@ typedef enum fx_stop_mode {
 FX_API void fx_checkpoint(void);
 
 /* Between these two nothing that was asked is raised, not at stop points either, which then wait as
- * long as they have to. They nest. The last fx_stop_enable() is a stop point; one too many is none, and
- * does nothing. Do not block; signal-safe. */
+ * long as they have to. They nest, and an exception does not end them: where one may
+ * leave, fx_stop_enable() belongs into an FX_FINALLY. The last fx_stop_enable() is a stop point; one
+ * too many is none, and does nothing. Do not block; signal-safe. */
 FX_API void fx_stop_disable(void);
 FX_API void fx_stop_enable(void);
 

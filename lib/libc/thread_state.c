@@ -35,6 +35,14 @@ static char *own_descriptor(void)
     return (char *)(uintptr_t)pthread_self();
 }
 
+bool fxi_libc_is_unwinding(void)
+{
+    enum { EXITING = 0x10 }; /* in cancelhandling: glibc's EXITING_BITMASK, 2.34 and newer */
+    const int *handling =
+        (const int *)(void *)(own_descriptor() + _thread_db_pthread_cancelhandling.offset);
+    return fxi_load_relaxed(handling) & EXITING; /* written by the thread itself */
+}
+
 #ifndef FXI_TSAN
 
 static void register_robust_list(void)

@@ -14,6 +14,10 @@ bool fxi_libc_run_destructors(void);
 /* What pthread_exit() or a cancellation left as the thread's result. */
 void *fxi_libc_exit_result(void);
 
+/* Whether libc is unwinding the calling thread, by pthread_exit() or a cancellation: frames that it has
+ * left may be gone. Signal-safe. */
+bool fxi_libc_is_unwinding(void);
+
 /* Puts what the thread did to libc's state back to what a new thread finds, for the next thread on
  * this TCB. All signals are blocked but 33, and nothing of the program's runs in the thread any
  * more. */

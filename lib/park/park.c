@@ -332,7 +332,10 @@ int fxi_park_until(fx_deadline deadline)
     decide_how_to_sleep(self, false);
     fxi_store_relaxed(&self->waiter.woken, FXI_WAITER_AWAKE);
     /* Nobody wakes a waiter that is not queued. */
-    return sleep_until_woken_or_stopped(self, deadline) == ENDED_BY_STOP ? -ECANCELED : 0;
+    if (sleep_until_woken_or_stopped(self, deadline) == ENDED_BY_STOP)
+        return -ECANCELED;
+    fxi_stop_tell_again(self);
+    return 0;
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */

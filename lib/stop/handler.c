@@ -177,9 +177,10 @@ void fxi_handler_retry(struct fxi_context *self, bool awaits_return)
     if (!HANDLER_IS_RUN_AT_ONCE || timer_is_set || !stop->base || stop->mode == FX_STOP_DEFERRED ||
         (stop->mode == FX_STOP_SAFE && !fxi_walk_is_possible()))
         return;
-    /* Where the process has no timer to spare the stop waits for a stop point. */
-    timer_is_set = fxi_thread_timer_set(&timer, FXI_STOP_SIGNAL, &mark,
-                                        retry_delay(stop, awaits_return)) == 0;
+    timer_is_set = true; /* first: its signal may come at once, and says that it is not any more */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (fxi_thread_timer_set(&timer, FXI_STOP_SIGNAL, &mark, retry_delay(stop, awaits_return)) != 0)
+        timer_is_set = false; /* no timer to spare in the process: the stop waits for a stop point */
 }
 
 void fxi_handler_end_of_thread(void)

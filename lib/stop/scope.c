@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "kernel/jump.h"
+#include "libc/thread_state.h"
 #include "stop/raise.h"
 #include "stop/stop.h"
 
@@ -158,6 +159,8 @@ static bool may_be_held(const fx_guard *guard)
 
 bool fxi_scopes_inhibit(const struct fxi_context *self, bool at_stop_point)
 {
+    if (fxi_libc_is_unwinding())
+        return true;
     for (struct fx_scope *scope = self->scopes.innermost; scope; scope = scope->outer) {
         switch ((enum fx_scope_state)scope->state) {
         case FX_SCOPE_RAISED:
@@ -250,8 +253,17 @@ ENDS_IN_A_JUMP void fx_scope_end(struct fx_try *scope)
     fx_scope_unlink(&scope->scope);
 }
 
-_Noreturn void fx_scope_refused(fx_guard *guard, int rc, const char *file, int line)
+void fx_scope_refused(fx_guard *guard, int rc, const char *file, int line)
 {
+    if (rc == -ECANCELED) { /* for a stop that waits for a foreign frame, across which this cannot raise */
+        fx_stop_disable();
+        rc = guard->resource->acquire(guard->object);
+        if (rc >= 0)
+            guard->scope.state = FX_SCOPE_HELD;
+        fx_stop_enable();
+        if (rc >= 0)
+            return;
+    }
     fx_scope_unlink(&guard->scope);
     fx_raise_at(rc, file, line);
 }

@@ -11,7 +11,8 @@
 void fxi_scope_unwind(struct fxi_context *self);
 
 /* Whether one of the context's scopes forbids to raise anything from outside: an except or finally block,
- * or a release; or, but at stop points, an acquisition that cannot tell whether it was made. Signal-safe,
+ * or a release; or, but at stop points, an acquisition that cannot tell whether it was made. So does
+ * an unwinding by libc, which leaves scopes without telling them. Signal-safe,
  * in the context's own thread. */
 bool fxi_scopes_inhibit(const struct fxi_context *self, bool at_stop_point);
 

@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "context/hooks.h"
 #include "kernel/futex.h"
+#include "kernel/signal.h"
 #include "stop/handler.h"
 #include "stop/raise.h"
 #include "stop/scope.h"
@@ -67,6 +68,14 @@ static void forget_acquiring(struct fxi_context *self)
         scope->state = FX_SCOPE_OVER;
 }
 
+/* The handler plants, too. */
+static void plant_undisturbed(struct fxi_context *self, const struct fxi_walk *walk)
+{
+    fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
+    fxi_trampoline_plant(self, walk);
+    fxi_signals_set(mask);
+}
+
 static FXI_COLD void raise_if_possible(struct fxi_context *self)
 {
     if (!fxi_stop_is_possible(self)) {
@@ -80,7 +89,7 @@ static FXI_COLD void raise_if_possible(struct fxi_context *self)
         forget_acquiring(self);
         fxi_stop_raise();
     case FXI_WALK_FOREIGN:
-        fxi_trampoline_plant(self, &walk);
+        plant_undisturbed(self, &walk);
         fxi_handler_retry(self, true);
         break;
     case FXI_WALK_BUSY:

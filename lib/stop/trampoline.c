@@ -108,7 +108,7 @@ bool fxi_trampoline_plant(struct fxi_context *self, const struct fxi_walk *walk)
         record = claim(self);
     if (!record)
         return false;
-    record->original = *slot;
+    record->original = walk->returns_to;
     record->slot = slot;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     *slot = entry_of(record);
@@ -129,7 +129,8 @@ int fxi_trampoline_landed(uintptr_t *slot)
 
 void fxi_trampolines_forget(struct fxi_context *self)
 {
-    for (struct record *record = records; self->stop.trampolines > 0; record++)
+    for (struct record *record = records;
+         self->stop.trampolines > 0 && record < records + FXI_TRAMPOLINES; record++)
         if (fxi_load_relaxed(&record->owner) == self)
             give_up(self, record);
 }

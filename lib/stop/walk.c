@@ -69,10 +69,19 @@ static bool is_passing_on(uintptr_t pc)
 /* The first frame of the context is the one before this. */
 static _Unwind_Reason_Code arrive(struct walker *walker, const struct sight *sight)
 {
+    bool has_begun = walker->has_program || walker->skips_library; /* its function may be the library's */
     walker->sight = *sight;
-    walker->verdict = !walker->has_program  ? FXI_WALK_BUSY
+    walker->verdict = !has_begun            ? FXI_WALK_BUSY
                       : sight->has_foreign ? FXI_WALK_FOREIGN
                                            : FXI_WALK_FREE;
+    return _URC_END_OF_STACK;
+}
+
+static _Unwind_Reason_Code arrive_at_entry(struct walker *walker)
+{
+    if (walker->callers_of_main <= CALLERS_OF_MAIN_MOST)
+        return arrive(walker, &walker->before_callers_of_main);
+    walker->sight.has_foreign = true; /* main has returned, and libc runs what exit() runs */
     return _URC_END_OF_STACK;
 }
 
@@ -122,10 +131,12 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
         return _URC_NO_REASON;
     if (walker->skips_handler)
         walker->skips_handler = false;
-    else if (is_interrupted || walker->frames == FRAMES_MOST) {
+    else if (is_interrupted) {
         walker->verdict = FXI_WALK_BUSY;
         return _URC_END_OF_STACK;
     }
+    if (walker->frames == FRAMES_MOST)
+        return _URC_END_OF_STACK;
     walker->frames++;
     if (walker->after_trampoline)
         stack_pointer -= FXI_TRAMPOLINE_CFA_EXCESS;
@@ -136,9 +147,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
         return arrive(walker, &walker->sight);
     uintptr_t inside = is_interrupted ? pc : pc - 1; /* a return address may be the next function's */
     if (fxi_code_is_entry(inside) && walker->self->stop.base == FXI_STOP_BASE_OF_MAIN)
-        return walker->callers_of_main <= CALLERS_OF_MAIN_MOST
-                   ? arrive(walker, &walker->before_callers_of_main)
-                   : _URC_END_OF_STACK;
+        return arrive_at_entry(walker);
     switch (is_passing_on(inside) ? FXI_CODE_LIBRARY : fxi_code_at(inside)) {
     case FXI_CODE_PROGRAM:
         see_program(walker, pc, stack_pointer);
@@ -174,7 +183,7 @@ struct fxi_walk fxi_walk_from_here(const struct fxi_context *self)
 {
     struct walker walker = { .self = self, .skips_library = true };
     struct fxi_walk result = walk(&walker);
-    /* A foreign frame between two of the program's is one, whatever comes further out. */
+    /* A foreign frame below one of the program's is one, whatever comes further out. */
     if (result.verdict == FXI_WALK_BLIND && walker.sight.has_foreign) {
         result.verdict = FXI_WALK_FOREIGN;
         result.returns_to = 0;

@@ -61,7 +61,6 @@
 #include "base/atomic.h"
 #include "context/number.h"
 #include "park/fence.h"
-#include "park/lend.h"
 #include "park/park.h"
 #include "park/spin.h"
 #include "stop/stop.h"
@@ -78,6 +77,7 @@ enum {
 #define SKIPPED_MOST 8
 #define HAND_OVER_PAUSE FX_MSEC(2)
 #define GIVE_WAY_PAUSE FX_USEC(50)
+#define LENT_MOST FX_USEC(500)
 #define RELEASES_BEFORE_LOOK 64
 #define PAUSING_LOOKS 5 /* the first ones, after 1, 2, 4, ... turns; before the others the processor
                          * is lent out */
@@ -156,23 +156,25 @@ static bool try_acquire(const struct attempt *attempt)
 
 /* Each look takes the word's cache line away from the holder, so they become rarer. A holder that has
  * not released by then may have lost its processor, or others need this one: to lend it out costs
- * less than a sleep and the wake that ends it, which the holder would have to make. */
+ * less than a sleep and the wake that ends it, which the holder would have to make. But who has been
+ * without it for long takes its place in the queue, where its turn is sure to come. */
 static bool spin(const struct attempt *attempt)
 {
-    static _Thread_local struct fxi_loans loans;
+    fx_deadline lent_since = 0;
     if (fxi_processors() == 1 || fxi_current->operations) /* a task lets others run */
         return false;
     for (unsigned look = 0; look < fxi_lock_tuning.looks; look++) {
         bool lends = look >= PAUSING_LOOKS;
         for (unsigned i = 0; !lends && i < 1u << look; i++)
             fxi_cpu_relax();
-        if (lends && ((look == PAUSING_LOOKS && !fxi_loans_begin(&loans)) || !fxi_lend(&loans)))
-            return false;
-        if (fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt)) {
-            if (lends)
-                fxi_loans_paid(&loans);
-            return true;
+        if (lends) {
+            lent_since = lent_since ? lent_since : fx_now();
+            sched_yield();
         }
+        if (fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt))
+            return true;
+        if (lends && fx_now() - lent_since >= LENT_MOST)
+            return false;
     }
     return false;
 }
