@@ -1,5 +1,5 @@
-/* Stops: how long it takes from the call that stops a thread until it is joined, by the place where it
- * finds the thread. */
+/* Stops: how long it takes from the call that stops a thread until it is joined, by the place where
+ * it finds the thread. */
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* I want to stop a thread that never ends by itself, and have it put things in order first.
  *
- * fx_thread_stop() raises an exception in it, wherever it is; its FX_FINALLY runs, and then it can be
- * joined. The thread needs to know nothing of it: there is no flag to look at. It prints:
+ * fx_thread_stop() raises an exception in it, wherever it is; its FX_FINALLY runs, and then it can
+ * be joined. The thread needs to know nothing of it: there is no flag to look at. It prints:
  *
  *     clock: tick
  *     clock: tick

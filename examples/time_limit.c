@@ -1,8 +1,8 @@
 /* I want the result of a computation, but only if it is there in time.
  *
- * Join it with a time limit, and stop it when that has passed. It computes in a loop that looks at no
- * flag and calls nothing: it is stopped all the same, and the lock that it holds at that moment is
- * released. It prints:
+ * Join it with a time limit, and stop it when that has passed. It computes in a loop that looks at
+ * no flag and calls nothing: it is stopped all the same, and the lock that it holds at that moment
+ * is released. It prints:
  *
  *     27: reached 1 after 111 steps
  *     endless: stopped when its time was over, after some steps

@@ -14,7 +14,8 @@ struct bench_stop_peer {
     /* Waits of the peer's own that nothing but a stop ends. */
     void (*sleep)(void);
     void (*wait)(void);
-    /* Called by a thread that is going to do nothing else any more: whether it can be ended there. */
+    /* Called by a thread that is going to do nothing else any more: whether it can be ended there.
+     * */
     bool (*may_read)(void);
     bool (*may_compute)(void);
     bool (*may_allocate)(void);

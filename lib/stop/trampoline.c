@@ -63,8 +63,9 @@ static void give_up(struct fxi_context *owner, struct record *record)
     fxi_store_release(&record->owner, NULL);
 }
 
-/* Drops what the program has jumped past: the slot holds something else since. */
-static void give_up_stale(struct fxi_context *self)
+/* Drops what the program has jumped past: the slot holds something else since. To AddressSanitizer it may
+ * have become a place between variables. */
+__attribute__((no_sanitize("address"))) static void give_up_stale(struct fxi_context *self)
 {
     for (struct record *record = records; record < records + FXI_TRAMPOLINES; record++)
         if (fxi_load_relaxed(&record->owner) == self && *record->slot != entry_of(record))
@@ -92,7 +93,8 @@ static bool shadow_stack_is_active(void)
     return shadow_pointer != 0;
 }
 
-bool fxi_trampoline_plant(struct fxi_context *self, const struct fxi_walk *walk)
+__attribute__((no_sanitize("address"))) bool
+fxi_trampoline_plant(struct fxi_context *self, const struct fxi_walk *walk)
 {
     if (walk->returns_to == 0 || shadow_stack_is_active())
         return false;
@@ -135,7 +137,7 @@ void fxi_trampolines_forget(struct fxi_context *self)
             give_up(self, record);
 }
 
-void fxi_trampolines_restore(struct fxi_context *self)
+__attribute__((no_sanitize("address"))) void fxi_trampolines_restore(struct fxi_context *self)
 {
     for (struct record *record = records; record < records + FXI_TRAMPOLINES; record++) {
         if (record->owner == self && *record->slot == entry_of(record))

@@ -8,6 +8,7 @@
  * has gone astray, and what it saw is not believed. */
 #include "stop/walk.h"
 
+#include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
 
@@ -39,6 +40,7 @@ struct walker {
     struct sight sight, before_callers_of_main;
     const struct fxi_context *self;
     unsigned frames, callers_of_main;
+    uintptr_t lowest;     /* where the frames to come may lie, at least */
     bool skips_handler;   /* until the frame that was interrupted */
     bool skips_library;   /* until the frame that called this library */
     bool after_trampoline; /* the last frame was an entry that has not begun */
@@ -49,11 +51,15 @@ struct walker {
     enum fxi_walk_verdict verdict;
 };
 
-static bool is_unwinder(uintptr_t pc)
+/* Functions in which the stack must be left alone: those that unwind; and those that change to another
+ * one, in the midst of which libc's unwind information leads astray, and libgcc to memory that is none. */
+static bool is_between_stacks(uintptr_t pc)
 {
     void *function = _Unwind_FindEnclosingFunction((void *)pc);
     return function == (void *)_Unwind_RaiseException || function == (void *)_Unwind_Resume ||
-           function == (void *)_Unwind_Resume_or_Rethrow || function == (void *)_Unwind_ForcedUnwind;
+           function == (void *)_Unwind_Resume_or_Rethrow ||
+           function == (void *)_Unwind_ForcedUnwind || function == (void *)swapcontext ||
+           function == (void *)setcontext;
 }
 
 static bool is_vfork(uintptr_t pc)
@@ -143,8 +149,13 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
     walker->after_trampoline = !is_interrupted && fxi_trampoline_is_entry(pc);
     if (walker->after_trampoline)
         return _URC_NO_REASON;
-    if (stack_pointer == (uintptr_t)walker->self->stop.base)
+    uintptr_t base = (uintptr_t)walker->self->stop.base;
+    if (stack_pointer == base)
         return arrive(walker, &walker->sight);
+    /* Stacks grow down, and the first frame is the highest. */
+    if (stack_pointer < walker->lowest || (base > walker->lowest && stack_pointer > base))
+        return _URC_END_OF_STACK;
+    walker->lowest = stack_pointer;
     uintptr_t inside = is_interrupted ? pc : pc - 1; /* a return address may be the next function's */
     if (fxi_code_is_entry(inside) && walker->self->stop.base == FXI_STOP_BASE_OF_MAIN)
         return arrive_at_entry(walker);
@@ -156,7 +167,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
         see_library(walker, inside);
         break;
     case FXI_CODE_FOREIGN:
-        if (is_unwinder(inside) || is_vfork(inside)) {
+        if (is_between_stacks(inside) || is_vfork(inside)) {
             walker->verdict = FXI_WALK_BUSY;
             return _URC_END_OF_STACK;
         }

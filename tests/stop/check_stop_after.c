@@ -1,5 +1,5 @@
-/* After a stop nothing is left of it: the thread's end is a thread's end like any other, what it ran on
- * is used again without a trace, and nothing piles up. */
+/* After a stop nothing is left of it: the thread's end is a thread's end like any other, what it
+ * ran on is used again without a trace, and nothing piles up. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>

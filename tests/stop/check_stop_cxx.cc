@@ -1,5 +1,5 @@
-/* Stops in C++: in a program that throws and catches all the time, in destructors and constructors, and
- * in scopes with C++ exceptions passing through. */
+/* Stops in C++: in a program that throws and catches all the time, in destructors and constructors,
+ * and in scopes with C++ exceptions passing through. */
 #include <fxthread.h>
 
 #include <dlfcn.h>

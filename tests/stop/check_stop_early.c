@@ -1,5 +1,5 @@
-/* No stop is early: where something must not be left half done it waits, and comes as soon as that has
- * ended. */
+/* No stop is early: where something must not be left half done it waits, and comes as soon as that
+ * has ended. */
 #include <pthread.h>
 
 #include "../thread/suite.h"

@@ -1,5 +1,5 @@
-/* Where the kernel or the memory refuses: a stop that cannot be sent, or not be sent again, waits for a
- * stop point or another call; and no more libraries can opt in. */
+/* Where the kernel or the memory refuses: a stop that cannot be sent, or not be sent again, waits
+ * for a stop point or another call; and no more libraries can opt in. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

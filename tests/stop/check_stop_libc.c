@@ -1,6 +1,6 @@
-/* A stop reaches a thread that is in libc: in a call that blocks, and in calls that are made all the
- * time. libc is whole afterwards: its streams are unlocked, its heap is in order, and a call that the
- * stop interrupted has told of EINTR and of nothing else.
+/* A stop reaches a thread that is in libc: in a call that blocks, and in calls that are made all
+ * the time. libc is whole afterwards: its streams are unlocked, its heap is in order, and a call
+ * that the stop interrupted has told of EINTR and of nothing else.
  *
  * A call that blocks is repeated when it was interrupted: the stop comes when it has returned. */
 #define _GNU_SOURCE
@@ -353,8 +353,8 @@ START_TEST(a_callback_of_dl_iterate_phdr_is_stopped_and_the_loaders_lock_is_free
 }
 END_TEST
 
-/* A lock in FX_WITH is acquired there in spite of the stop: to give up would be to raise, out of libc's
- * function. */
+/* A lock in FX_WITH is acquired there in spite of the stop: to give up would be to raise, out of
+ * libc's function. */
 static fx_lock lock;
 static int acquired;
 

@@ -1,4 +1,5 @@
-/* A stop reaches the program's own code at any instruction, and callbacks that the library calls. */
+/* A stop reaches the program's own code at any instruction, and callbacks that the library calls.
+ * */
 #include "../thread/suite.h"
 #include "victim.h"
 

@@ -17,7 +17,8 @@
 #include "../thread/suite.h"
 #include "victim.h"
 
-/* The address sanitizer has a vfork of its own, which ends a process whose threads it did not start. */
+/* The address sanitizer has a vfork of its own, which ends a process whose threads it did not
+ * start. */
 #ifdef FXI_ASAN
 #define SANITIZER_REPLACES_VFORK 1
 #else
@@ -45,7 +46,8 @@ static void send(fx_thread *thread, int number)
         ;
 }
 
-/* Signals the victim all the time, twice before the next two, so that handlers nest, but not deeply. */
+/* Signals the victim all the time, twice before the next two, so that handlers nest, but not
+ * deeply. */
 static void *bombard(void *arg)
 {
     while (__atomic_load_n(&bombarding, __ATOMIC_ACQUIRE)) {

@@ -1,5 +1,6 @@
-/* A stop waits for another library's function to return, by way of its return address; if nothing is to
- * be raised any more when it does, the function has simply returned, with all of its results. */
+/* A stop waits for another library's function to return, by way of its return address; if nothing
+ * is to be raised any more when it does, the function has simply returned, with all of its results.
+ * */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -13,8 +14,8 @@ static void *module;
 /* The library's function of that name, with the type that its header says. */
 #define IN_MODULE(name) ((__typeof__(&name))(uintptr_t)dlsym(module, #name))
 
-/* In the function, called back by it: until the stop has been asked and its signal has come, for which
- * there is time. After that nothing is to be raised. */
+/* In the function, called back by it: until the stop has been asked and its signal has come, for
+ * which there is time. After that nothing is to be raised. */
 static void take_stop_on(void *arg)
 {
     (void)arg;

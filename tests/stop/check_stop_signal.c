@@ -1,4 +1,5 @@
-/* The signal that stops travel by: one of the real-time ones, harmless when somebody else sends it. */
+/* The signal that stops travel by: one of the real-time ones, harmless when somebody else sends it.
+ * */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
-/* In a wholly static program a stop waits for a stop point, and reaches those. libc is in the program's
- * text there and cannot be told from it, so nothing is stopped anywhere else. */
+/* In a wholly static program a stop waits for a stop point, and reaches those. libc is in the
+ * program's text there and cannot be told from it, so nothing is stopped anywhere else. */
 #include <fxthread.h>
 
 #include <errno.h>

@@ -199,8 +199,8 @@ START_TEST(a_wait_with_an_rlock_is_stopped_and_has_all_its_levels_again)
 }
 END_TEST
 
-/* The stop finds it waiting for the lock, which the notifier still holds: it has to wait for that in
- * any case, and the notification is not to be lost on a thread that is gone. */
+/* The stop finds it waiting for the lock, which the notifier still holds: it has to wait for that
+ * in any case, and the notification is not to be lost on a thread that is gone. */
 START_TEST(a_stop_while_the_lock_is_acquired_again_waits_for_the_lock)
 {
     for (int i = 0; i < scaled(24); i++) {

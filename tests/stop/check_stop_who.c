@@ -1,6 +1,6 @@
 /* Whom a stop reaches and what the answer is: a thread that has not started, is starting, ends, has
- * ended, was stopped before; oneself; the main thread; foreign threads; many stoppers at once. And what
- * becomes of the exception that arrives. */
+ * ended, was stopped before; oneself; the main thread; foreign threads; many stoppers at once. And
+ * what becomes of the exception that arrives. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>

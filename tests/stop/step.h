@@ -1,6 +1,6 @@
-/* Every window held open once: the victim runs its place instruction by instruction, by the processor's
- * trap flag, and is stopped after the k-th of them; then all of it anew with the next k, until it gets
- * through without a stop.
+/* Every window held open once: the victim runs its place instruction by instruction, by the
+ * processor's trap flag, and is stopped after the k-th of them; then all of it anew with the next
+ * k, until it gets through without a stop.
  *
  *     static void place(void) { step_begin(); FX_WITH(&lock) use(); step_end(); }
  *     static void look(long k) { ck_assert_msg(!fx_lock_locked(&lock), "after %ld", k); }
@@ -10,8 +10,9 @@
  * The handler of the trap waits until main has asked for the stop, with all signals blocked: so the
  * signal of the stop finds the victim exactly between two instructions.
  *
- * With FX_TEST_SCALE of 1000 and more every k is tried. As a trap takes microseconds, and k of them are
- * needed for each k, less than that tries all up to twice the scale, and then ever fewer, at random. */
+ * With FX_TEST_SCALE of 1000 and more every k is tried. As a trap takes microseconds, and k of them
+ * are needed for each k, less than that tries all up to twice the scale, and then ever fewer, at
+ * random. */
 #ifndef TESTS_STOP_STEP_H
 #define TESTS_STOP_STEP_H
 
@@ -124,8 +125,9 @@ static inline void step_send_flag(void)
     syscall(SYS_tgkill, getpid(), fx_thread_native_id(victim.thread), SIGUSR1);
 }
 
-/* The victim's: from the first to the second its instructions count. The first lock of a thread gives it
- * its number, with all signals blocked, where no trap may come: so it has had one before. */
+/* The victim's: from the first to the second its instructions count. The first lock of a thread
+ * gives it its number, with all signals blocked, where no trap may come: so it has had one before.
+ * */
 static inline void step_begin(void)
 {
     fx_lock first = FX_LOCK_INIT;
@@ -194,7 +196,8 @@ static inline long step_after(long k)
     return k + 1 + (long)(random % (uint64_t)(k * 100 / (20 * percent) + 1));
 }
 
-/* Until the condition is true, which is looked at when the victim tells something, and now and then. */
+/* Until the condition is true, which is looked at when the victim tells something, and now and
+ * then. */
 #define step_await(condition)                                                      \
     do {                                                                           \
         double step_limit = await_now() + await_limit();                           \
@@ -206,8 +209,8 @@ static inline long step_after(long k)
         }                                                                          \
     } while (0)
 
-/* How many instructions there were. `prepare`, unless NULL, is called before each run, and look(k) when
- * the victim has ended, with 0 if it got through. */
+/* How many instructions there were. `prepare`, unless NULL, is called before each run, and look(k)
+ * when the victim has ended, with 0 if it got through. */
 static inline long step_through(void (*place)(void), void (*prepare)(void), void (*look)(long))
 {
     step_catch_traps();

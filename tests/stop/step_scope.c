@@ -1,5 +1,5 @@
-/* A stop after every single instruction of what scopes, guards and libc do: each FX_FINALLY runs once,
- * what is held is given back once, and libc is whole. */
+/* A stop after every single instruction of what scopes, guards and libc do: each FX_FINALLY runs
+ * once, what is held is given back once, and libc is whole. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -24,7 +24,8 @@ static void tries(void)
     step_end();
 }
 
-/* A stop between the beginning of the block and its first statement has FX_FINALLY run without it. */
+/* A stop between the beginning of the block and its first statement has FX_FINALLY run without it.
+ * */
 static void look_at_finally(long k)
 {
     ck_assert_msg(finally_ran == entered || (finally_ran == 1 && entered == 0),

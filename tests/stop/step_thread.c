@@ -1,5 +1,5 @@
-/* A stop after every single instruction of a thread's beginning, from where its signals are open to its
- * function and into it; and of its end, from the function's return to the destructors. */
+/* A stop after every single instruction of a thread's beginning, from where its signals are open to
+ * its function and into it; and of its end, from the function's return to the destructors. */
 #define _GNU_SOURCE
 #include <sched.h>
 

@@ -1,6 +1,6 @@
-/* A stop after every single instruction of a wait: on the way to it, until the victim sleeps; and on the
- * way out of it, from the moment that somebody has given it what it waited for. Nothing is lost and
- * nothing held twice: whoever comes next gets it. */
+/* A stop after every single instruction of a wait: on the way to it, until the victim sleeps; and
+ * on the way out of it, from the moment that somebody has given it what it waited for. Nothing is
+ * lost and nothing held twice: whoever comes next gets it. */
 #define _GNU_SOURCE
 #include "../thread/suite.h"
 #include "step.h"
@@ -23,7 +23,8 @@ static bool is_there_and_asleep(void)
     return victim_turns() > 0 && is_asleep(fx_thread_native_id(victim.thread));
 }
 
-/* What is waited for: given when the test says so, taken from whoever has it now, and all as it was. */
+/* What is waited for: given when the test says so, taken from whoever has it now, and all as it
+ * was. */
 struct wait {
     void (*place)(void);
     void (*prepare)(void);

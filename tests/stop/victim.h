@@ -6,8 +6,8 @@
  *     stop_once_in(place);        // the same for a place that never comes there again
  *     stop_asleep_in(place);      // and every other time not before it sleeps in the kernel
  *
- * The place runs in an FX_TRY: it must not go on after the stop, the FX_FINALLY must run once, and the
- * thread must end by FX_STOPPED. All of it on the test's main thread, with Check's assertions.
+ * The place runs in an FX_TRY: it must not go on after the stop, the FX_FINALLY must run once, and
+ * the thread must end by FX_STOPPED. All of it on the test's main thread, with Check's assertions.
  */
 #ifndef TESTS_STOP_VICTIM_H
 #define TESTS_STOP_VICTIM_H

@@ -1,11 +1,11 @@
-/* A storm of stops: threads that do all kinds of things are stopped at any moment, while others use the
- * same heap and the same stream. Afterwards nothing is broken, held, lost or done twice.
+/* A storm of stops: threads that do all kinds of things are stopped at any moment, while others use
+ * the same heap and the same stream. Afterwards nothing is broken, held, lost or done twice.
  *
  *     stress_stop [stops] [victims at once] [seed]
  *
- * What each victim does, and when it is stopped, follows from the seed; what that comes to depends on
- * the machine. A round starts the victims, stops them, joins them, and looks at everything that they
- * shared. A run of more than a few seconds tells how far it is. */
+ * What each victim does, and when it is stopped, follows from the seed; what that comes to depends
+ * on the machine. A round starts the victims, stops them, joins them, and looks at everything that
+ * they shared. A run of more than a few seconds tells how far it is. */
 #define _GNU_SOURCE
 #include <fxthread.h>
 
@@ -340,7 +340,7 @@ static void run_on_other_stack(void)
 
 static void switches(struct victim *self)
 {
-    char stack[16384];
+    char stack[65536];
     (void)self;
     getcontext(&other_context);
     other_context.uc_stack.ss_sp = stack;
@@ -573,7 +573,7 @@ static void collect(struct victim *victim, uint64_t seed)
     }
     if (!victim->there) {
         never_began++;
-        expect_int(victim->finally, ==, 0);
+        expect_int(victim->finally, <=, 1); /* 1: stopped between the block and what says so */
     } else {
         expect_int(victim->finally, <=, 1);
         expect(victim->finally == 1 || victim->present == PLACES); /* stopped before its block */
