@@ -42,7 +42,8 @@ typedef enum fx_when_full {
     FX_FULL_RUN     /* run it here, in the submitter, before the submit returns */
 } fx_when_full;
 
-/* Through what a thread pool waits for sleeps and I/O. */
+/* Which of the kernel's interfaces the I/O of a thread pool's tasks is to go through. The library has no
+ * calls for I/O yet, and all other waits need neither. */
 typedef enum fx_backend {
     FX_BACKEND_AUTO, /* io_uring if the kernel lets the process have it, else epoll */
     FX_BACKEND_URING,
@@ -119,8 +120,8 @@ FX_API int fx_executor_kill_workers(fx_executor *executor);
  * block. */
 FX_API fx_executor *fx_current_executor(void);
 
-/* What a thread pool waits through: never FX_BACKEND_AUTO, but of a process pool. Does not
- * block. */
+/* The one of a thread pool, which is never FX_BACKEND_AUTO: what it was made with or, for that, the one
+ * that the kernel allows. Does not block. */
 FX_API fx_backend fx_executor_backend(const fx_executor *executor);
 
 /* Lets other tasks of the worker run, or, outside of tasks, other threads. Not a stop point. */

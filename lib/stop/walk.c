@@ -41,6 +41,7 @@ struct walker {
     const struct fxi_context *self;
     unsigned frames, callers_of_main;
     uintptr_t lowest;     /* where the frames to come may lie, at least */
+    uintptr_t base;       /* and at most */
     bool skips_handler;   /* until the frame that was interrupted */
     bool skips_library;   /* until the frame that called this library */
     bool after_trampoline; /* the last frame was an entry that has not begun */
@@ -149,11 +150,10 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
     walker->after_trampoline = !is_interrupted && fxi_trampoline_is_entry(pc);
     if (walker->after_trampoline)
         return _URC_NO_REASON;
-    uintptr_t base = (uintptr_t)walker->self->stop.base;
-    if (stack_pointer == base)
+    if (stack_pointer == walker->base)
         return arrive(walker, &walker->sight);
-    /* Stacks grow down, and the first frame is the highest. */
-    if (stack_pointer < walker->lowest || (base > walker->lowest && stack_pointer > base))
+    /* Stacks grow down, and the first frame, where it is known, is the highest. */
+    if (stack_pointer < walker->lowest || stack_pointer > walker->base)
         return _URC_END_OF_STACK;
     walker->lowest = stack_pointer;
     uintptr_t inside = is_interrupted ? pc : pc - 1; /* a return address may be the next function's */
@@ -179,6 +179,8 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
 
 static struct fxi_walk walk(struct walker *walker)
 {
+    const void *base = walker->self->stop.base;
+    walker->base = base && base != FXI_STOP_BASE_OF_MAIN ? (uintptr_t)base : UINTPTR_MAX;
     walker->callee = FXI_CODE_PROGRAM;
     walker->verdict = FXI_WALK_BLIND;
     if (fxi_walk_is_possible())
