@@ -26,6 +26,16 @@ size_t fxi_page_size(void)
     return known;
 }
 
+/* Memory that one thread unmaps and another one then maps is ordered by the kernel, which
+ * ThreadSanitizer does not see. */
+#ifdef FXI_TSAN
+#include <sanitizer/tsan_interface.h>
+static char order_of_mappings;
+#else
+#define __tsan_acquire(order) ((void)0)
+#define __tsan_release(order) ((void)0)
+#endif
+
 void *fxi_pages_map(size_t size)
 {
     long rc = fxi_inject(FXI_INJECT_MMAP);
@@ -37,11 +47,13 @@ void *fxi_pages_map(size_t size)
     /* Kernels before 6.7 ignore MAP_STACK and may back one touched page with a huge one. Refused
      * where the kernel has no huge pages, which serves as well. */
     fxi_syscall3(SYS_madvise, rc, size, MADV_NOHUGEPAGE);
+    __tsan_acquire(&order_of_mappings);
     return (void *)rc;
 }
 
 void fxi_pages_unmap(void *base, size_t size)
 {
+    __tsan_release(&order_of_mappings);
     /* -ENOMEM, when a mapping would be split beyond the limit of their number: the memory itself
      * can still be given back. */
     if (fxi_syscall2(SYS_munmap, base, size) == -ENOMEM)

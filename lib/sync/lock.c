@@ -345,10 +345,10 @@ static bool is_heir(const struct release *release, struct fxi_waiter *waiter, bo
     if (waiter->wants && fxi_waiter_is_awake(waiter))
         return true;
     fx_nsec waited = release->now - waiter->since;
-    if (!release->hands_over || waited < STARVED)
-        return false;
-    return prompt || (waited >= STARVED_TASK && fxi_current && fxi_current->worker &&
-                      fxi_current->worker == fxi_waiter_context(waiter)->worker);
+    if (waited >= STARVED_TASK && fxi_current && fxi_current->worker &&
+        fxi_current->worker == fxi_waiter_context(waiter)->worker)
+        return true;
+    return release->hands_over && prompt && waited >= STARVED;
 }
 
 /* By compare-and-swap, though nobody but another release of the same hold can be changing the

@@ -360,9 +360,9 @@ static void take_turn(bool remain, void *arg)
         if (turn->again)
             return;
         next |= remain ? PARKED : 0;
-        /* release: pairs with the acquire of whoever comes next */
-    } while (!__atomic_compare_exchange_n(address, &word, next, false, __ATOMIC_RELEASE,
-                                          __ATOMIC_RELAXED));
+        /* release: pairs with the acquire of whoever comes next; acquire: with the releases of the
+         * readers that have left before, for the writer that is handed the lock */
+    } while (!fxi_cas_acq_rel(address, &word, next));
 }
 
 /* Gives up what the caller has, `own`, and lets others in. */
