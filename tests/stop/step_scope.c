@@ -342,6 +342,44 @@ START_TEST(qsort_with_a_callback_that_mallocs)
 }
 END_TEST
 
+/* --- swapcontext, whose unwind information is that of one of its two stacks --- */
+
+static ucontext_t here, there;
+static int switched;
+
+static void switch_back(void)
+{
+    for (;;) {
+        switched++;
+        swapcontext(&there, &here);
+    }
+}
+
+static void switches(void)
+{
+    static char stack[64 << 10];
+    getcontext(&there);
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = sizeof stack;
+    makecontext(&there, switch_back, 0);
+    swapcontext(&here, &there);
+    step_begin();
+    swapcontext(&here, &there);
+    step_end();
+}
+
+static void look_at_switches(long k)
+{
+    ck_assert_msg(switched >= 1, "after %ld", k);
+    switched = 0;
+}
+
+START_TEST(a_change_of_stacks)
+{
+    ck_assert_int_gt(step_through(switches, NULL, look_at_switches), 40);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, a_block_with_finally);
@@ -357,6 +395,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, malloc_and_free);
     tcase_add_test(tests, printf_to_a_stream);
     tcase_add_test(tests, qsort_with_a_callback_that_mallocs);
+    tcase_add_test(tests, a_change_of_stacks);
 }
 
 int main(void)
