@@ -22,7 +22,8 @@ struct bench_plot {
     size_t length;
     size_t panels;
     enum bench_plot_kind kind;
-    size_t n_series; /* of the present panel */
+    size_t n_series;
+    size_t points; /* of the present panel, that can be drawn */ /* of the present panel */
     char series[SERIES_MAX][LABEL_MAX];
 };
 
@@ -67,13 +68,15 @@ static void end_panel(struct bench_plot *plot)
         [BENCH_PLOT_DISTRIBUTION] = "using 1:2 with lines",
     };
     end_series(plot);
-    for (size_t i = 0; i < plot->n_series; i++) {
+    if (plot->points == 0) /* gnuplot refuses to draw nothing; this line is out of sight */
+        fputs("plot [1:10] [1:10] 20 title 'too few samples'", plot->body);
+    for (size_t i = 0; plot->points > 0 && i < plot->n_series; i++) {
         fprintf(plot->body, "%s$data%zu %s linetype %zu linewidth 2 title ", i ? ", " : "plot ", i,
                 how[plot->kind], i + 1);
         put_quoted(plot->body, plot->series[i]);
     }
     fputc('\n', plot->body);
-    plot->n_series = 0;
+    plot->n_series = plot->points = 0;
 }
 
 void bench_plot_panel(struct bench_plot *plot, enum bench_plot_kind kind, const char *title,
@@ -114,8 +117,10 @@ void bench_plot_series(struct bench_plot *plot, const char *name)
 
 void bench_plot_point(struct bench_plot *plot, double x, double y)
 {
-    if (!isnan(x) && !isnan(y))
-        fprintf(plot->body, "%.6g %.6g\n", x, y);
+    if (isnan(x) || isnan(y))
+        return;
+    fprintf(plot->body, "%.6g %.6g\n", x, y);
+    plot->points += x > 0 && (y > 0 || plot->kind != BENCH_PLOT_DISTRIBUTION); /* on its scale */
 }
 
 void bench_plot_bar(struct bench_plot *plot, const char *label, struct bench_summary value)
@@ -126,6 +131,7 @@ void bench_plot_bar(struct bench_plot *plot, const char *label, struct bench_sum
         fputs("\" NaN NaN NaN\n", plot->body);
     else
         fprintf(plot->body, "\" %.6g %.6g %.6g\n", value.median, value.q1, value.q3);
+    plot->points += !isnan(value.median);
 }
 
 /* Colours that differ also to those who do not tell red from green. */
