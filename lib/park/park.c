@@ -143,7 +143,7 @@ enum ending { ENDED_BY_WAKE, ENDED_BY_DEADLINE, ENDED_BY_STOP };
 /* Says that it is about to sleep, as SLEEPING or STOPPABLE, unless it was woken. The store is a
  * compare-and-swap, as wakers and askers of a stop may be storing too; who finds one of these two makes
  * the system call, or resumes a context that suspends, which so must not go on before it is resumed.
- * release: the asker of a stop reads the waiter's fields. False: it was woken. */
+ * release: for what resume() goes by. False: it was woken. */
 static bool announce_sleep(struct fxi_waiter *waiter, uint32_t state)
 {
     uint32_t present = fxi_load_acquire(&waiter->woken); /* pairs with the release in wake_chosen */

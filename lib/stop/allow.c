@@ -5,12 +5,10 @@
 
 #include <fxthread/stop.h>
 
-#include "kernel/lowlock.h"
-#include "kernel/signal.h"
+#include "context/registry.h"
 #include "stop/own.h"
 
-static fxi_lowlock opting_in;
-static unsigned objects; /* guarded by that */
+static unsigned objects; /* guarded by the registry's lock, for which a fork waits */
 
 struct search {
     uintptr_t address;
@@ -66,8 +64,7 @@ int fx_stop_allow_object(const void *address)
         return -EINVAL;
     if (!dlopen(object.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE))
         return -ENOMEM;
-    fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
-    fxi_lowlock_acquire(&opting_in);
+    fxi_sigmask mask = fxi_registry_lock();
     int rc = 0;
     if (fxi_code_at(search.address) != FXI_CODE_PROGRAM) {
         rc = objects < FXI_OBJECTS_MOST && fxi_code_add(search.headers, search.n, search.bias)
@@ -75,7 +72,6 @@ int fx_stop_allow_object(const void *address)
                  : -ENOSPC;
         objects += rc == 0;
     }
-    fxi_lowlock_release(&opting_in);
-    fxi_signals_set(mask);
+    fxi_registry_unlock(mask);
     return rc;
 }
