@@ -68,6 +68,7 @@ struct fxi_net {
  * by other threads. */
 struct fxi_stop {
     fx_exc asked;         /* the exception to raise; 0: none */
+    uint32_t calls;       /* 1: in a system call that a stop ends, or about to be (stop/call.h) */
     uint32_t disabled;    /* regions around the present place in which nothing is raised */
     uint8_t mode;         /* fx_stop_mode */
     uint16_t attempts;    /* retries since the stop was asked */

@@ -233,7 +233,7 @@ int fxi_worker_stop_task(struct fxi_task *task, fx_exc code)
     struct fxi_fiber *fiber = (struct fxi_fiber *)word;
     bool is_own = &fiber->context == fxi_current;
     pid_t thread_id = fxi_load_relaxed(&fiber->context.worker->native_id);
-    int rc = fxi_stop_ask(&fiber->context, is_own ? 0 : thread_id, code);
+    int rc = fxi_stop_ask(&fiber->context, is_own ? 0 : thread_id, true, code);
     fxi_store_release(&own->runs_on, word); /* pairs with the acquire in set_over */
     if (is_own)
         fxi_stop_check();

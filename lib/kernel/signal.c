@@ -16,6 +16,13 @@ fxi_sigmask fxi_signals_set(fxi_sigmask mask)
     return old;
 }
 
+fxi_sigmask fxi_signal_open(int number)
+{
+    fxi_sigmask one = FXI_SIGNAL_BIT(number), old = 0;
+    fxi_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &one, &old, sizeof one);
+    return old;
+}
+
 int fxi_signal_queue(int thread_id, int number, void *value)
 {
     long rc = fxi_inject(FXI_INJECT_SIGNAL);

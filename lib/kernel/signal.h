@@ -20,6 +20,9 @@ typedef uint64_t fxi_sigmask; /* bit n - 1 for signal n */
 /* Sets the calling thread's mask and returns the former one. */
 fxi_sigmask fxi_signals_set(fxi_sigmask mask);
 
+/* Unblocks one signal, and returns the former mask. */
+fxi_sigmask fxi_signal_open(int number);
+
 /* Queues a signal with a value for a thread of this process. 0; -EAGAIN: the queue is full
  * (RLIMIT_SIGPENDING); -ESRCH: there is no such thread. */
 int fxi_signal_queue(int thread_id, int number, void *value);

@@ -25,14 +25,30 @@ static int make(struct fxi_thread_timer *timer, int number, void *value)
     return (int)rc; /* 0, -EAGAIN or -ENOMEM: the arguments are right */
 }
 
-int fxi_thread_timer_set(struct fxi_thread_timer *timer, int number, void *value, int64_t after)
+static struct timespec timespec_of(int64_t nanoseconds)
+{
+    return (struct timespec){ .tv_sec = nanoseconds / 1000000000,
+                              .tv_nsec = nanoseconds % 1000000000 };
+}
+
+static void set(struct fxi_thread_timer *timer, int64_t after, int64_t every)
+{
+    struct itimerspec times = { .it_value = timespec_of(after), .it_interval = timespec_of(every) };
+    fxi_syscall4(SYS_timer_settime, timer->id, 0, &times, 0); /* cannot fail: the same */
+}
+
+int fxi_thread_timer_set(struct fxi_thread_timer *timer, int number, void *value, int64_t after,
+                         int64_t every)
 {
     int rc = timer->is_made ? 0 : make(timer, number, value);
-    struct itimerspec once = { .it_value = { .tv_sec = after / 1000000000,
-                                             .tv_nsec = after % 1000000000 } };
     if (rc == 0)
-        fxi_syscall4(SYS_timer_settime, timer->id, 0, &once, 0); /* cannot fail: the same */
+        set(timer, after, every);
     return rc;
+}
+
+void fxi_thread_timer_unset(struct fxi_thread_timer *timer)
+{
+    set(timer, 0, 0);
 }
 
 void fxi_thread_timer_delete(struct fxi_thread_timer *timer)

@@ -11,9 +11,14 @@ struct fxi_thread_timer {
     int id;
 };
 
-/* Makes it, where that was not done yet, and sets it to send `number` with `value` once, after that many
- * nanoseconds. 0; -EAGAIN: the process has used up its timers or queued signals; -ENOMEM. */
-int fxi_thread_timer_set(struct fxi_thread_timer *timer, int number, void *value, int64_t after);
+/* Makes it, where that was not done yet, and sets it to send `number` with `value` after that many
+ * nanoseconds, 1 at least, and then every so many; 0: once. 0; -EAGAIN: the process has used up its
+ * timers or queued signals; -ENOMEM. */
+int fxi_thread_timer_set(struct fxi_thread_timer *timer, int number, void *value, int64_t after,
+                         int64_t every);
+
+/* One that is set sends nothing from here on, if its signal is not blocked. */
+void fxi_thread_timer_unset(struct fxi_thread_timer *timer);
 
 /* Before the thread ends. */
 void fxi_thread_timer_delete(struct fxi_thread_timer *timer);

@@ -129,6 +129,7 @@ void fxi_stop_end(struct fxi_context *self)
     self->stop.disabled = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     self->stop.base = NULL;
+    self->stop.calls = 0; /* libc may have unwound it from the midst of one */
     self->scopes.stop_is_due = false;
     fxi_trampolines_forget(self);
 }
@@ -159,7 +160,7 @@ static bool end_sleep(struct fxi_context *context)
     return true;
 }
 
-int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, fx_exc code)
+int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, bool anywhere, fx_exc code)
 {
     fx_exc present = asked_of(context);
     /* release: what the asker did before is seen by the context when it raises it */
@@ -168,7 +169,7 @@ int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, fx_exc code)
     fxi_fence_full(); /* pairs with the one in lib/park's sleep */
     if (end_sleep(context) || thread_id == 0)
         return 0;
-    return fxi_handler_send(context, thread_id);
+    return fxi_handler_send(context, thread_id, anywhere);
 }
 
 void fxi_stop_tell_again(struct fxi_context *self)
@@ -240,7 +241,13 @@ static void after_fork(bool in_child)
     }
 }
 
-static struct fxi_hooks hooks = { .after_fork = after_fork };
+static void foreign_end(fx_thread *thread)
+{
+    (void)thread;
+    fxi_handler_end_of_thread();
+}
+
+static struct fxi_hooks hooks = { .after_fork = after_fork, .foreign_end = foreign_end };
 
 FXI_AT_LOAD(FXI_FLOOR_STOP) static void register_hooks(void)
 {

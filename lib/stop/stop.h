@@ -6,7 +6,8 @@
  * State, in the context (struct fxi_stop): `asked`, 0 or the exception. Others replace it, but never a
  *   stop; the context takes it, by an exchange, when it raises it.
  * Ways to it: (1) who waits in lib/park at a stop point is taken out of its sleep, and gives the wait up.
- *   (2) Else a signal is sent, and its handler (stop/handler.c) sees to it. (3) Where the context is
+ *   (2) Else a signal is sent, and its handler (stop/handler.c) sees to it; where the context is reached at
+ *   stop points only, for a system call that is one (stop/call.h). (3) Where the context is
  *   inhibited, the end of that looks: fx_stop_enable(), or, by `stop_is_due`, the end of a scope.
  * Why none is lost: the asker writes `asked`, then, after a full fence, looks whether the context sleeps
  *   at a stop point; the context says that it does, then, after a full fence, looks at `asked`. One of
@@ -48,9 +49,9 @@ void fxi_stop_check(void);
  * sleep that was over, it is told again. */
 void fxi_stop_tell_again(struct fxi_context *self);
 
-/* Asks the context for `code`, which is not 0. `thread_id`: of the thread that runs it, or 0: it is
- * reached at stop points only. 0 or -EAGAIN, as fx_thread_stop(). */
-int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, fx_exc code);
+/* Asks the context for `code`, which is not 0. `thread_id`: of the thread that runs it, or 0: it is the
+ * caller's own. `anywhere`: it is not reached at stop points only. 0 or -EAGAIN, as fx_thread_stop(). */
+int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, bool anywhere, fx_exc code);
 
 /* --- for the handler and the trampolines, in the context's own thread --------------------------- */
 

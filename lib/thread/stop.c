@@ -20,8 +20,9 @@ static int ask(fx_thread *thread, fx_exc code)
     }
     if (thread->internal)
         return -EPERM;
-    bool by_signal = thread->kind != FXI_THREAD_FOREIGN && &thread->context != fxi_current;
-    return fxi_stop_ask(&thread->context, by_signal ? fxi_load_relaxed(&thread->native_id) : 0, code);
+    bool is_own = &thread->context == fxi_current;
+    return fxi_stop_ask(&thread->context, is_own ? 0 : fxi_load_relaxed(&thread->native_id),
+                        thread->kind != FXI_THREAD_FOREIGN, code);
 }
 
 int fx_thread_raise(fx_thread *thread, fx_exc code)

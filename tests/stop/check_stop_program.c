@@ -39,7 +39,7 @@ static void handler(int number)
 
 static int bombarding;
 
-static void send(fx_thread *thread, int number)
+static void send_signal(fx_thread *thread, int number)
 {
     syscall(SYS_tgkill, getpid(), fx_thread_native_id(thread), number);
     for (volatile int i = 0; i < 1000; i++)
@@ -52,8 +52,8 @@ static void *bombard(void *arg)
 {
     while (__atomic_load_n(&bombarding, __ATOMIC_ACQUIRE)) {
         int before = __atomic_load_n(&handled, __ATOMIC_RELAXED);
-        send(arg, SIGUSR1);
-        send(arg, SIGALRM);
+        send_signal(arg, SIGUSR1);
+        send_signal(arg, SIGALRM);
         while (__atomic_load_n(&bombarding, __ATOMIC_ACQUIRE) &&
                __atomic_load_n(&handled, __ATOMIC_RELAXED) - before < 2)
             ;

@@ -63,7 +63,7 @@ START_TEST(the_signal_is_a_real_time_signal)
 END_TEST
 
 /* Sends it in every way there is; `from_child`: from another process. */
-static void send(int how, pid_t process, pid_t task)
+static void send_it(int how, pid_t process, pid_t task)
 {
     int number = fx_stop_signal();
     union sigval value = { .sival_ptr = &victim };
@@ -102,7 +102,7 @@ static void send_from(bool child, pid_t task)
     ck_assert_int_ge(sender, 0);
     if (sender == 0) {
         for (int i = 0; i < scaled(50); i++)
-            send(i, process, task);
+            send_it(i, process, task);
         if (child)
             _exit(record_failure() ? 1 : 0);
     } else {
