@@ -13,6 +13,7 @@
 #include <fxthread/exception.h>
 #include <fxthread/executor.h>
 #include <fxthread/future.h>
+#include <fxthread/io.h>
 #include <fxthread/local.h>
 #include <fxthread/lock.h>
 #include <fxthread/map.h>

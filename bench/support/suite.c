@@ -50,9 +50,39 @@ static void draw(struct suite *suite, const struct bench_result *results, size_t
             bench_plot_latency(suite->plot, &results[p * counts + counts - 1], h);
 }
 
+/* Stores at `out` those of the selected peers that the experiment is about, and returns how
+ * many. */
+static size_t peers_of(const struct suite *suite, const struct bench_experiment *experiment,
+                       const struct bench_peer **out)
+{
+    size_t n = 0, n_own = experiment->peers ? experiment->n_peers : suite->n_peers;
+    const struct bench_peer *const *own = experiment->peers ? experiment->peers : suite->peers;
+    for (size_t i = 0; i < n_own; i++)
+        for (size_t j = 0; j < suite->n_peers; j++)
+            if (own[i] == suite->peers[j])
+                out[n++] = own[i];
+    return n;
+}
+
+static const struct bench_peer **new_peers(const struct suite *suite)
+{
+    const struct bench_peer **peers = calloc(suite->n_peers, sizeof *peers);
+    if (!peers) {
+        fputs("out of memory\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    return peers;
+}
+
 static void run_all_of(struct suite *suite, const struct bench_experiment *experiment)
 {
     const struct bench_options *options = suite->options;
+    const struct bench_peer **peers = new_peers(suite);
+    size_t n_peers = peers_of(suite, experiment, peers);
+    if (n_peers == 0) {
+        free(peers);
+        return;
+    }
     size_t counts = thread_counts(suite), n = options->pins.n * counts;
     struct bench_experiment *variants = calloc(n, sizeof *variants);
     struct bench_result *results = calloc(n, sizeof *results);
@@ -64,8 +94,8 @@ static void run_all_of(struct suite *suite, const struct bench_experiment *exper
         variants[i] = *experiment;
         variants[i].pin = options->pins.pin[i / counts];
         variants[i].threads = suite->program->threads ? options->threads.count[i % counts] : 0;
-        variants[i].peers = suite->peers;
-        variants[i].n_peers = suite->n_peers;
+        variants[i].peers = peers;
+        variants[i].n_peers = n_peers;
         bench_experiment_run(&variants[i], options, &suite->progress, &results[i]);
         bench_report_table(stdout, &results[i]);
         if (suite->csv)
@@ -78,16 +108,21 @@ static void run_all_of(struct suite *suite, const struct bench_experiment *exper
         bench_result_free(&results[i]);
     free(results);
     free(variants);
+    free(peers);
 }
 
-/* The number of measurements there will be, which is 0 where --only names no experiment. */
+/* The number of measurements there will be, which is 0 where --only names no experiment, or none
+ * of the selected peers'. */
 static size_t measurements(const struct suite *suite, const struct bench_experiment *experiments,
                            size_t n)
 {
+    const struct bench_peer **peers = new_peers(suite);
     size_t wanted = 0;
     for (size_t i = 0; i < n; i++)
-        wanted += is_wanted(&experiments[i], suite->options);
-    return wanted * suite->options->pins.n * thread_counts(suite) * suite->n_peers *
+        if (is_wanted(&experiments[i], suite->options))
+            wanted += peers_of(suite, &experiments[i], peers);
+    free(peers);
+    return wanted * suite->options->pins.n * thread_counts(suite) *
            bench_experiment_rounds(suite->options);
 }
 
@@ -114,11 +149,14 @@ int bench_suite_run(const struct bench_program *program, const struct bench_expe
         return EXIT_FAILURE;
     suite.n_peers =
         bench_peers_select(program->peers, program->n_peers, options->peers, suite.peers);
+    if (suite.n_peers == 0) {
+        free(suite.peers);
+        return 2;
+    }
     bench_progress_begin(&suite.progress, options->progress);
     suite.progress.total = measurements(&suite, experiments, n);
     if (suite.progress.total == 0) {
-        if (suite.n_peers > 0)
-            fprintf(stderr, "no such experiment: %s\n", options->only);
+        fprintf(stderr, "no such experiment: %s\n", options->only);
         free(suite.peers);
         return 2;
     }

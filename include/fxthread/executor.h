@@ -42,12 +42,13 @@ typedef enum fx_when_full {
     FX_FULL_RUN     /* run it here, in the submitter, before the submit returns */
 } fx_when_full;
 
-/* Which of the kernel's interfaces the I/O of a thread pool's tasks is to go through. The library has no
- * calls for I/O yet, and all other waits need neither. */
+/* Which of the kernel's interfaces the I/O of a thread pool goes through (<fxthread/io.h>); all other waits
+ * need neither. What the calls do is the same on both. */
 typedef enum fx_backend {
-    FX_BACKEND_AUTO, /* io_uring if the kernel lets the process have it, else epoll */
-    FX_BACKEND_URING,
-    FX_BACKEND_EPOLL
+    FX_BACKEND_AUTO,  /* io_uring if the kernel lets the process have it, else epoll */
+    FX_BACKEND_URING, /* Linux 5.13 or newer; some containers and sandboxes refuse it, and so does the
+                       * setting kernel.io_uring_disabled */
+    FX_BACKEND_EPOLL  /* and calls on files and paths, which epoll cannot wait for, in helper threads */
 } fx_backend;
 
 /* --- submitting ------------------------------------------------------------------------------- */
@@ -95,7 +96,7 @@ FX_API int fx_submit_detached(fx_executor *executor, fx_target fn, void *arg);
 /* --- ending ----------------------------------------------------------------------------------- */
 
 /* Takes no more tasks from here on (ESHUTDOWN). cancel_futures: those that have not begun are
- * cancelled. `wait`: returns when all tasks are done and all workers gone. 0 (again, too); -EINVAL:
+ * cancelled, and operations of <fxthread/io.h> that have are stopped. `wait`: returns when all tasks are done and all workers gone. 0 (again, too); -EINVAL:
  * NULL; -EDEADLK: one of its own tasks would wait for itself (nothing has happened); -ECANCELED:
  * the wait was stopped where a stop cannot be raised; -ENOMEM: a foreign thread's first call.
  * Blocks if `wait` is set, and is a stop point then. */
@@ -124,7 +125,8 @@ FX_API fx_executor *fx_current_executor(void);
  * that the kernel allows. Does not block. */
 FX_API fx_backend fx_executor_backend(const fx_executor *executor);
 
-/* Lets other tasks of the worker run, or, outside of tasks, other threads. Not a stop point. */
+/* Lets other tasks of the worker run, or, outside of tasks, other threads; does nothing in a task that
+ * cannot be left where it is (thread_pool.h). Not a stop point. */
 FX_API void fx_yield(void);
 
 FX_END_DECLS

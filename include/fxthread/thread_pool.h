@@ -28,8 +28,10 @@
  *   pthread mutex (the next task of the worker that locks it would deadlock, or if it is recursive
  *   get in), flockfile(), a C++ static under construction.
  * - fx_current_thread() is the worker, which cannot be stopped: fx_future_stop() stops a task.
- * A task whose wait stands on a signal handler's stack blocks its worker; another worker is started
- * meanwhile where tasks wait to begin.
+ * A task cannot be left in a signal handler of the program's, nor in a function that another library has
+ * called back (a comparison of qsort(), the callback of dl_iterate_phdr()), which may hold a lock of its
+ * own: a wait there blocks the worker, and fx_yield() does nothing. Another worker is started meanwhile
+ * where tasks wait to begin; those that have begun on the blocked one wait with it.
  */
 #ifndef FXTHREAD_THREAD_POOL_H
 #define FXTHREAD_THREAD_POOL_H
@@ -52,7 +54,8 @@ typedef struct fx_thread_pool_attr {
     fx_when_full when_full;         /* what a submit does when there are so many: FX_FULL_BLOCK */
     fx_nsec full_timeout;           /* how long FX_FULL_BLOCK waits; 0: for ever */
     fx_nsec idle_timeout;           /* a worker without tasks ends after so long; 0: 10 seconds */
-    fx_backend backend;             /* FX_BACKEND_AUTO */
+    fx_backend backend;             /* what I/O goes through; each worker opens its own, with its first
+                                     * request. 0: FX_BACKEND_AUTO */
     uint64_t reserved[4];           /* 0 */
 } fx_thread_pool_attr;
 

@@ -134,12 +134,28 @@ static void give_piece_back(struct fxi_task_stacks *stacks, struct fxi_task_slab
         unmap_slab(slab);
 }
 
+/* The piece and those after it that have no guard, by one call for all. That the guards of others' pieces
+ * are touched does not matter: nobody uses them. */
+static bool guard_several(const struct fxi_task_stacks *stacks, struct fxi_task_slab *slab,
+                          unsigned piece)
+{
+    uint64_t guarded = fxi_load_relaxed(&slab->guarded), bits = 0;
+    unsigned n = 0;
+    for (; n < FXI_GUARDS_MOST && piece + n < slab->pieces && !(guarded >> (piece + n) & 1); n++)
+        bits |= UINT64_C(1) << (piece + n);
+    if (n < 2 || !fxi_pages_guard_each(piece_base(stacks, slab, piece) - guard_size(), guard_size(),
+                                       piece_size(stacks), n))
+        return false;
+    fxi_or_relaxed(&slab->guarded, bits);
+    return true;
+}
+
 /* By the owner of the piece, when it is first in use: without the lock, as it takes the kernel long. */
-static int guard_piece(struct fxi_task_slab *slab, unsigned piece,
+static int guard_piece(const struct fxi_task_stacks *stacks, struct fxi_task_slab *slab, unsigned piece,
                        const struct fxi_task_stack *stack)
 {
     uint64_t bit = UINT64_C(1) << piece;
-    if (fxi_load_relaxed(&slab->guarded) & bit)
+    if (fxi_load_relaxed(&slab->guarded) & bit || guard_several(stacks, slab, piece))
         return 0;
     if (fxi_pages_guard(stack->base - guard_size(), guard_size()) != 0)
         return -ENOMEM;
@@ -166,7 +182,7 @@ int fxi_task_stack_get(struct fxi_task_stacks *stacks, struct fxi_task_stack *st
     if (!slab)
         return -ENOMEM;
     *stack = (struct fxi_task_stack){ piece_base(stacks, slab, piece), stacks->size, slab };
-    int rc = guard_piece(slab, piece, stack);
+    int rc = guard_piece(stacks, slab, piece, stack);
     if (rc != 0)
         give_piece_back(stacks, slab, piece);
     else if (__lsan_register_root_region)

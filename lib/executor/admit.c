@@ -58,6 +58,11 @@ int fxi_executor_admit(fx_executor *executor)
 {
     if (take_place(executor))
         return 0;
+    if (executor->ops->catch_up) {
+        executor->ops->catch_up(executor);
+        if (take_place(executor))
+            return 0;
+    }
     int rc = fxi_executor_refusal(executor);
     if (rc != 0)
         return rc;

@@ -11,13 +11,14 @@
 #define IN_FLIGHT_LEAST 16
 #define IN_FLIGHT_PER_WORKER 4
 
-/* The head of the task's argument; items that lie in the task follow. */
+/* The head of the task's argument; items that lie in the task follow. The map goes by a copy of its own: what
+ * a process that runs wild does to the argument is nothing to it. */
 struct chunk {
     fx_copy_target fn;
     const char *items; /* NULL: they follow */
     char *results;     /* NULL: they follow the verdicts */
     size_t count, room, item_size, result_size;
-    bool goes_on;
+    bool goes_on, crosses; /* `crosses`: it runs in another process */
 } __attribute__((aligned(ALIGNMENT)));
 
 /* The task's result begins with one for each item. */
@@ -38,8 +39,11 @@ static size_t verdict_bytes(size_t count)
 
 /* --- in the task ------------------------------------------------------------------------------ */
 
+void *(*fxi_chunk_find_target)(uintptr_t address);
+
 struct item_call {
     const struct chunk *chunk;
+    fx_copy_target fn;
     const void *item;
     void *result;
     int rc;
@@ -49,7 +53,7 @@ static FXI_PASSES_ON void call_function(void *arg)
 {
     struct item_call *call = arg;
     const struct chunk *chunk = call->chunk;
-    call->rc = chunk->fn(call->item, chunk->item_size, call->result, chunk->result_size);
+    call->rc = call->fn(call->item, chunk->item_size, call->result, chunk->result_size);
 }
 
 /* What came of it. A stop is the task's, and goes on. */
@@ -71,12 +75,18 @@ static int run_chunk(const void *arg, size_t arg_size, void *result, size_t resu
     const struct chunk *chunk = arg;
     struct verdict *verdicts = result;
     struct fxi_context *self = fxi_self();
+    fx_copy_target fn = chunk->fn;
+    if (chunk->crosses && fxi_chunk_find_target)
+        fn = (fx_copy_target)fxi_chunk_find_target((uintptr_t)fn);
+    if (!fn)
+        return -ENOEXEC;
     const char *items = chunk->items ? chunk->items : (const char *)(chunk + 1);
     char *results = chunk->results ? chunk->results : (char *)result + verdict_bytes(chunk->room);
     (void)arg_size;
     (void)result_size;
     for (size_t i = 0; i < chunk->count; i++) {
         struct item_call call = { .chunk = chunk,
+                                  .fn = fn,
                                   .item = items + i * chunk->item_size,
                                   .result = results + i * chunk->result_size };
         if (chunk->results && chunk->result_size > 0)
@@ -94,7 +104,7 @@ static int run_chunk(const void *arg, size_t arg_size, void *result, size_t resu
 
 static struct chunk *chunk_of(const struct fxi_task *task)
 {
-    return task->arg;
+    return task->own;
 }
 
 struct fxi_task *fxi_chunk_new(const struct fxi_chunk_plan *plan, size_t count, const void *items,
@@ -110,7 +120,7 @@ struct fxi_task *fxi_chunk_new(const struct fxi_chunk_plan *plan, size_t count, 
         return NULL;
     struct fxi_task *task =
         fxi_task_new_copy(plan->executor, run_chunk, NULL, sizeof(struct chunk) + item_bytes,
-                          verdict_bytes(count) + result_bytes, 0, NULL, 2);
+                          verdict_bytes(count) + result_bytes, sizeof(struct chunk), NULL, 2);
     if (!task)
         return NULL;
     *chunk_of(task) = (struct chunk){ .fn = plan->fn,
@@ -120,7 +130,9 @@ struct fxi_task *fxi_chunk_new(const struct fxi_chunk_plan *plan, size_t count, 
                                       .room = count,
                                       .item_size = plan->item_size,
                                       .result_size = plan->result_size,
-                                      .goes_on = plan->goes_on };
+                                      .goes_on = plan->goes_on,
+                                      .crosses = !in_place };
+    memcpy(task->arg, task->own, sizeof(struct chunk));
     if (items && items_inside && item_bytes > 0)
         memcpy(fxi_chunk_item(task, 0), items, item_bytes);
     return task;
@@ -128,13 +140,13 @@ struct fxi_task *fxi_chunk_new(const struct fxi_chunk_plan *plan, size_t count, 
 
 void *fxi_chunk_item(struct fxi_task *task, size_t i)
 {
-    struct chunk *chunk = chunk_of(task);
-    return (char *)(chunk + 1) + i * chunk->item_size;
+    return (char *)task->arg + sizeof(struct chunk) + i * chunk_of(task)->item_size;
 }
 
 void fxi_chunk_shorten(struct fxi_task *task, size_t count)
 {
-    chunk_of(task)->count = count;
+    struct chunk *theirs = task->arg;
+    chunk_of(task)->count = theirs->count = count;
 }
 
 size_t fxi_chunk_count(const struct fxi_task *task)

@@ -19,6 +19,10 @@ struct fxi_chunk_plan {
     bool goes_on; /* after an item that failed */
 };
 
+/* Where a function of the program's, told by its address there, lies in the process that runs the chunk;
+ * NULL: nowhere. NULL itself: it is the same process. */
+extern void *(*fxi_chunk_find_target)(uintptr_t address);
+
 /* A task for `count` items. `items`: where they stand, or NULL: the caller fills them in at
  * fxi_chunk_item(). `results`: where they belong; or NULL: they stay in the task. NULL: no
  * memory. */

@@ -83,8 +83,9 @@ int fxi_backend_choose(fx_backend wanted, fx_backend *chosen)
         wanted = FX_BACKEND_EPOLL;
     if (wanted == FX_BACKEND_AUTO && text && strcmp(text, "uring") == 0)
         wanted = FX_BACKEND_URING;
-    if (wanted != FX_BACKEND_EPOLL && !fxi_uring_works() && wanted == FX_BACKEND_URING)
+    bool has_ring = wanted != FX_BACKEND_EPOLL && fxi_uring_works();
+    if (wanted == FX_BACKEND_URING && !has_ring)
         return -ENOTSUP;
-    *chosen = wanted == FX_BACKEND_EPOLL || !fxi_uring_works() ? FX_BACKEND_EPOLL : FX_BACKEND_URING;
+    *chosen = has_ring ? FX_BACKEND_URING : FX_BACKEND_EPOLL;
     return 0;
 }

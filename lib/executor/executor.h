@@ -63,16 +63,41 @@ struct fxi_executor_ops {
     /* Tasks share the memory of who submits them: functions with pointer arguments can run, and
      * maps need not copy. False, a process pool: fx_submit says -ENOTSUP. */
     bool shares_memory;
+    /* Tasks may be operations of I/O: a thread pool, for which executor/io.h does the rest. */
+    bool has_io;
 
     /* Memory for a task, `bytes` in all, aligned as malloc's, not zeroed: fxi_task_new zeroes the
      * first task_bytes. NULL: no memory. Both NULL: fxi_alloc and fxi_free. */
     void *(*task_alloc)(fx_executor *executor, size_t bytes);
     void (*task_free)(fx_executor *executor, void *memory, size_t bytes);
 
+    /* Memory for the argument and the result of a copying function, where that is not to be the
+     * task's: `bytes` in all, aligned as malloc's, of which the first arg_size are a copy of those at
+     * `arg` (NULL: of none), and the others zero. 0 or what a submit says. task_free gives it back. */
+    int (*payload)(struct fxi_task *task, const void *arg, size_t arg_size, size_t bytes,
+                   void **payload);
+
+    /* Whether the executor could call the function, before there is a task for it: 0 or what a submit
+     * says. May be NULL. */
+    int (*accepts)(fx_executor *executor, fx_copy_target fn);
+
     /* Queues the task and sees to it that it will run. 0; -ESHUTDOWN; -EPIPE; -EAGAIN: no thread
      * could be had for it; -ENOMEM. It decides between a submit and a shutdown that race. Does not
      * block; called from any context. */
     int (*submit)(fx_executor *executor, struct fxi_task *task);
+
+    /* Of an executor whose tasks may begin without fxi_task_start, which it calls later; both may be
+     * NULL. The future is PENDING and about to be cancelled: keeps the task from beginning, again,
+     * too: true. Or it has begun, and fxi_task_start has been called: false. And: calls that if it
+     * has begun. */
+    bool (*hold_back)(struct fxi_task *task);
+    void (*refresh)(struct fxi_task *task);
+
+    /* The same for all tasks that have begun: called where no room is left. May be NULL. */
+    void (*catch_up)(fx_executor *executor);
+
+    /* A thread waits for the future, as fxi_future_kind's `await`. May be NULL: -EAGAIN. */
+    int (*await)(struct fxi_task *task, fx_deadline deadline, bool is_stop_point);
 
     /* The future was cancelled while the task was queued. May be NULL: the task is then met, and
      * forgotten, where it would have been started. Else the executor may take it out at once. */
@@ -130,8 +155,9 @@ enum fxi_task_flags {
     FXI_TASK_COPIES = 1,   /* an fx_copy_target: argument and result lie in the task */
     FXI_TASK_ADMITTED = 2, /* counted in executor->pending while the future is PENDING */
     FXI_TASK_IN_CALLER = 4, /* runs in its submitter, as the executor was full */
-    FXI_TASK_FOLLOWS = 8   /* a continuation: free_arg is called whether it began or not, and
+    FXI_TASK_FOLLOWS = 8,  /* a continuation: free_arg is called whether it began or not, and
                             * `withdrawn` never, as it may not have been submitted yet */
+    FXI_TASK_IO = 16       /* an operation, and no function: executor/io.h */
 };
 
 /* The head of every executor's record of a task; fields are fixed before `submit`, but has_begun
@@ -148,6 +174,7 @@ struct fxi_task {
     fx_callback free_arg;      /* of an argument that no function had; NULL: nothing */
     fx_nsec time_limit;        /* from its start; 0: none */
     const char *name;          /* in the payload; NULL: none */
+    void *own;                 /* of a copying one: the extra bytes, which its function does not see */
     struct fxi_task *outer;    /* whose context runs this one in its stead: IN_CALLER in a task */
     uint32_t flags;            /* enum fxi_task_flags */
     bool has_begun;            /* the function was entered, and has the argument */
@@ -166,9 +193,10 @@ struct fxi_task *fxi_task_new(fx_executor *executor, size_t payload_bytes, void 
                               uint32_t references);
 void fxi_task_discard(struct fxi_task *task);
 
-/* A task of a copying function, with both areas in the payload, the result's zeroed, and
- * extra_bytes more at *extra (which may be NULL). From `arg`, unless it is NULL, arg_size bytes
- * are copied; else the caller fills task->arg. */
+/* A task of a copying function, with both areas in the payload or where ops->payload says, the
+ * result's zeroed, and extra_bytes more at *extra (which may be NULL). From `arg`, unless it is NULL,
+ * arg_size bytes are copied; else the caller fills task->arg. NULL with errno ENOMEM or what ops->payload
+ * says. */
 struct fxi_task *fxi_task_new_copy(fx_executor *executor, fx_copy_target fn, const void *arg,
                                    size_t arg_size, size_t result_size, size_t extra_bytes,
                                    void **extra, uint32_t references);
@@ -178,6 +206,13 @@ struct fxi_task *fxi_task_new_copy(fx_executor *executor, fx_copy_target fn, con
  * and so is the caller: it gives up its handle, if there is one, and calls
  * fxi_submit_raise_stop(). */
 enum { FXI_SUBMIT_STOPPED = 1 };
+
+/* Whether the executor takes the function: what ops->accepts says, or 0. */
+static inline int fxi_executor_accepts(fx_executor *executor, fx_copy_target fn)
+{
+    return executor->ops->accepts ? executor->ops->accepts(executor, fn) : 0;
+}
+
 int fxi_task_submit(struct fxi_task *task);
 
 /* The same, but that a task that is not taken stays the caller's, to be submitted again. */

@@ -139,5 +139,6 @@ void fxi_fiber_renew(struct fxi_fiber *fiber)
     context->scopes.innermost = NULL;
     context->stop.mode = FX_STOP_SAFE;
     fxi_store_relaxed(&context->stop.asked, 0);
+    fiber->descriptor.uses = fiber->descriptor.reads = 0;
     errno = 0;
 }

@@ -16,6 +16,7 @@
 #include "context/task_stack.h"
 #include "executor/alarm.h"
 #include "executor/executor.h"
+#include "executor/post.h"
 
 /* What a worker can be executing: its own loop, or a fiber. */
 struct fxi_execution {
@@ -43,8 +44,16 @@ struct fxi_fiber {
     const void *first_frame;   /* the CFA of its first one */
     struct fxi_task *task;     /* what it runs or is to run */
     struct fx_timer *time_limit; /* of that task; NULL: it has none */
-    struct fxi_fiber *next;    /* in its worker's inbox, queue, or store of fibers */
+    struct fxi_fiber *next;    /* in its worker's queue, or store of fibers */
+    struct fxi_post resumed;   /* in its worker's inbox */
     struct fxi_alarm alarm;    /* the deadline of its wait */
+    struct {
+        int fd;
+        int flags;             /* what fcntl(F_GETFL) said of it, */
+        uint32_t uses;         /* good for so many uses; 0: nothing is known */
+        uint32_t reads;        /* how many reads in a row found what they want in memory */
+    } descriptor;              /* the one that its task used last: executor/io_try.c */
+    uint32_t chain;            /* among its worker's: of frames at its last wait */
     bool timed_out;
 };
 

@@ -185,6 +185,9 @@ int fx_executor_map(fx_executor *executor, fx_copy_target fn, const void *items,
         return -EINVAL;
     if (n == 0)
         return 0;
+    int rc = fxi_executor_accepts(executor, fn);
+    if (rc != 0)
+        return rc;
     struct map map = { .plan = { .executor = executor,
                                  .fn = fn,
                                  .item_size = item_size,
@@ -196,7 +199,7 @@ int fx_executor_map(fx_executor *executor, fx_copy_target fn, const void *items,
                        .n = n,
                        .chunk = limits.chunk,
                        .deadline = limits.deadline };
-    int rc = fxi_self() ? make_slots(&map, limits.in_flight) : -ENOMEM;
+    rc = fxi_self() ? make_slots(&map, limits.in_flight) : -ENOMEM;
     if (rc != 0)
         return rc;
     rc = run(&map);

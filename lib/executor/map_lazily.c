@@ -159,6 +159,9 @@ int fx_map_init(fx_map *map, fx_executor *executor, fx_copy_target fn, fx_map_so
     if (!executor || !fn || !source || (attr && attr->exceptions) ||
         fxi_map_limits(executor, attr, &limits) != 0)
         return -EINVAL;
+    int rc = fxi_executor_accepts(executor, fn);
+    if (rc == -ENOTSUP)
+        return rc;
     if (limits.in_flight > SIZE_MAX / 4 / sizeof(struct fxi_task *))
         return -ENOMEM;
     struct lazy_map *lazy =

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "executor/io.h"
+#include "executor/request.h"
 #include "future/caught.h"
 #include "kernel/switch.h"
 #include "libc/alloc.h"
@@ -84,6 +86,13 @@ static struct fxi_worker *reserve_place(struct fxi_pool *pool)
     return worker;
 }
 
+/* With the lock held: the worker is live no more, or is after all. */
+static void set_live(struct fxi_pool *pool, bool is_live)
+{
+    fxi_store_relaxed(&pool->live, is_live ? pool->live + 1 : pool->live - 1);
+    fxi_add_relaxed(&pool->started, is_live ? (ptrdiff_t)1 : (ptrdiff_t)-1);
+}
+
 /* With the lock held, for a worker that is not counted in `live` any more. Whether it was the last. */
 static bool give_place_up(struct fxi_pool *pool, struct fxi_worker *worker)
 {
@@ -120,6 +129,7 @@ static bool wake_idle(struct fxi_pool *pool)
     return worker != NULL;
 }
 
+/* With `starts` held. */
 static int start_worker(struct fxi_pool *pool)
 {
     fxi_lowlock_acquire(&pool->lock);
@@ -135,8 +145,10 @@ static int start_worker(struct fxi_pool *pool)
     if (rc == 0)
         rc = fx_thread_start(fx_thread_ref(thread)); /* the worker may be gone when this returns */
     fx_thread_unref(thread);
-    if (rc == 0)
+    if (rc == 0) {
+        fxi_add_relaxed(&pool->started, (ptrdiff_t)1);
         return 0;
+    }
     fxi_lowlock_acquire(&pool->lock);
     fxi_store_relaxed(&pool->live, pool->live - 1);
     bool none_is_left = give_place_up(pool, worker);
@@ -157,7 +169,24 @@ int fxi_pool_rouse(struct fxi_pool *pool)
         return 0;
     if (fxi_load_relaxed(&pool->idle_count) > 0 && wake_idle(pool))
         return 0;
-    return may_start(pool) ? start_worker(pool) : 0;
+    if (!may_start(pool))
+        return 0;
+    fxi_lowlock_acquire(&pool->starts);
+    int rc = start_worker(pool);
+    fxi_lowlock_release(&pool->starts);
+    return rc;
+}
+
+/* The same for who gives the tasks out of its hands: who was said to search may be a worker that somebody
+ * else is about to start, and cannot. */
+static int rouse_surely(struct fxi_pool *pool)
+{
+    int rc;
+    while ((rc = fxi_pool_rouse(pool)) == 0 && fxi_load_relaxed(&pool->started) <= 0) {
+        fxi_lowlock_acquire(&pool->starts);
+        fxi_lowlock_release(&pool->starts);
+    }
+    return rc;
 }
 
 void fxi_pool_set_idle(struct fxi_pool *pool, struct fxi_worker *worker)
@@ -191,13 +220,13 @@ bool fxi_pool_let_go(struct fxi_pool *pool, struct fxi_worker *worker, bool time
     if (!timed_out && fxi_executor_refusal(&pool->executor) == 0)
         return false;
     fxi_lowlock_acquire(&pool->lock);
-    fxi_store_relaxed(&pool->live, pool->live - 1);
+    set_live(pool, false);
     fxi_fence_full(); /* pairs with the one in fxi_run_queue_push */
     bool goes = !fxi_pool_has_tasks(pool), none_is_left = false;
     if (goes)
         none_is_left = give_place_up(pool, worker);
     else
-        fxi_store_relaxed(&pool->live, pool->live + 1);
+        set_live(pool, true);
     fxi_lowlock_release(&pool->lock);
     if (none_is_left)
         fxi_unpark(&pool->present, SIZE_MAX);
@@ -206,6 +235,8 @@ bool fxi_pool_let_go(struct fxi_pool *pool, struct fxi_worker *worker, bool time
 
 void fxi_pool_blocked(struct fxi_pool *pool, bool begins)
 {
+    if (pool->generation != fxi_pools_generation())
+        return; /* in a child of the task that forked: what is pending is the parent's */
     fxi_lowlock_acquire(&pool->lock);
     fxi_store_relaxed(&pool->blocked, begins ? pool->blocked + 1 : pool->blocked - 1);
     fxi_lowlock_release(&pool->lock);
@@ -243,7 +274,7 @@ static int submit(fx_executor *executor, struct fxi_task *task)
     if (!fxi_run_queue_push(&pool->queue, own))
         return fxi_executor_refusal(executor);
     /* From here on the task may be over, and gone; its pool may not, for the caller's handle. */
-    int rc = fxi_pool_rouse(pool);
+    int rc = rouse_surely(pool);
     if (fxi_unlikely(rc != 0) && !fxi_run_queue_remove(&pool->queue, own))
         return 0; /* somebody else had more luck, and has started a worker */
     return rc;
@@ -270,7 +301,9 @@ static void for_all_pending(struct fxi_pool *pool,
 
 static void end_broken(struct fxi_task *task, const char *message)
 {
-    if (fxi_task_start(task) &&
+    if (fxi_io_is_over(fxi_pool_task_of(task)))
+        fxi_io_call_back(fxi_pool_task_of(task));
+    else if (fxi_task_start(task) &&
         fxi_future_finish_code(&task->future, FX_POOL_BROKEN, message) && fxi_current)
         fxi_raised_drop(fxi_current);
 }
@@ -278,7 +311,9 @@ static void end_broken(struct fxi_task *task, const char *message)
 static void end_cancelled(struct fxi_task *task, const char *message)
 {
     (void)message;
-    if (fxi_future_cancel(&task->future, NULL) && fxi_current)
+    if (fxi_io_is_over(fxi_pool_task_of(task)))
+        fxi_io_call_back(fxi_pool_task_of(task));
+    else if (fxi_future_cancel(&task->future, NULL) && fxi_current)
         fxi_raised_drop(fxi_current);
 }
 
@@ -312,12 +347,14 @@ static bool is_present(const void *arg)
     return fxi_load_acquire(&pool->present) != 0; /* pairs with the release in give_place_up */
 }
 
-static int shutdown(fx_executor *executor, bool wait, bool cancel_futures, fx_deadline deadline)
+static int shut_down(fx_executor *executor, bool wait, bool cancel_futures, fx_deadline deadline)
 {
     struct fxi_pool *pool = fxi_pool_of(executor);
     close_pool(pool, FXI_EXECUTOR_SHUT);
-    if (cancel_futures)
+    if (cancel_futures) {
+        fxi_store_relaxed(&pool->cancels, true); /* the workers look when they are notified */
         for_all_pending(pool, end_cancelled, NULL);
+    }
     notify_all(pool);
     while (wait && is_present(pool)) {
         int rc = fxi_park(&pool->present, is_present, pool, deadline);
@@ -329,7 +366,7 @@ static int shutdown(fx_executor *executor, bool wait, bool cancel_futures, fx_de
 
 static void abandoned(fx_executor *executor)
 {
-    shutdown(executor, false, false, FX_FOREVER);
+    shut_down(executor, false, false, FX_FOREVER);
     fxi_pool_drop(fxi_pool_of(executor), 1);
 }
 
@@ -364,14 +401,17 @@ void fxi_pool_after_fork(struct fxi_pool *pool, bool in_child)
         fxi_store_relaxed(&pool->executor.condition, FXI_EXECUTOR_BROKEN);
         fxi_store_relaxed(&pool->live, 0);
         fxi_store_relaxed(&pool->present, 0);
+        fxi_store_relaxed(&pool->started, 0);
         fxi_store_relaxed(&pool->idle_count, 0);
         pool->idle = NULL;
     }
     fxi_lowlock_release(&pool->memory.lock);
     fxi_lowlock_release(&pool->stacks.lock);
     for (size_t i = 0; i < places(pool); i++) {
-        if (in_child)
+        if (in_child && pool->workers[i].is_live) {
+            fxi_requests_forget(&pool->workers[i]);
             pool->workers[i].is_live = false;
+        }
         fxi_lowlock_release(&pool->workers[i].share.lock);
     }
     fxi_run_queue_unlock(&pool->queue);
@@ -383,11 +423,12 @@ void fxi_pool_after_fork(struct fxi_pool *pool, bool in_child)
 static const struct fxi_executor_ops ops = {
     .task_bytes = sizeof(struct fxi_pool_task),
     .shares_memory = true,
+    .has_io = true,
     .task_alloc = task_alloc,
     .task_free = task_free,
     .submit = submit,
     .stop = fxi_worker_stop_task,
-    .shutdown = shutdown,
+    .shutdown = shut_down,
     .abandoned = abandoned,
     .yield = yield,
     .backend = backend,
@@ -425,11 +466,12 @@ static struct fxi_pool *alloc_pool(size_t max_workers)
     return pool;
 }
 
+/* The maker's, as a thread has its creator's, but open for stops. */
 static fxi_sigmask present_mask(void)
 {
     fxi_sigmask mask = fxi_signals_set(FXI_SIGNALS_BUT_SETXID);
     fxi_signals_set(mask);
-    return mask;
+    return mask & ~FXI_SIGNAL_BIT(FXI_STOP_SIGNAL);
 }
 
 static int set_up(struct fxi_pool *pool, const fx_thread_pool_attr *attr)

@@ -7,11 +7,12 @@
  *   worker that stops searching because it has found a task, and was the last to search, does the
  *   same if there are others. A worker goes idle in this order: it enters itself among the idle ones,
  *   says that it does not search, full fence, looks for tasks once more. So no task waits while a
- *   worker sleeps.
+ *   worker sleeps. A worker that is being started counts as one that searches; if none has been, a
+ *   submitter does not rely on that, but waits for the outcome, and tries itself.
  * Lifetime: `holds` counts the program's handles as one, each worker, and each task whose memory is
  *   there; who takes it to 0 frees the pool. Workers count tasks that they free for themselves, and
  *   give them up in numbers.
- * Lock order: `lock`, then a worker's inbox, or what starting a thread takes. */
+ * Lock order: `starts`, `lock`, then a worker's inbox, or what starting a thread takes. */
 #ifndef FXI_EXECUTOR_POOL_H
 #define FXI_EXECUTOR_POOL_H
 
@@ -32,6 +33,7 @@ struct fxi_pool {
     void *initarg;
     fxi_sigmask signal_mask;       /* its maker's, under which tasks run */
     fx_backend backend;
+    bool cancels;                  /* it was shut down with cancel_futures; for its I/O */
     bool is_ended;                 /* the end of the program has come to it; guarded by pools.c */
     uint32_t generation;           /* of the process that made it */
     char *name_prefix;
@@ -46,6 +48,9 @@ struct fxi_pool {
     size_t blocked;                /* of those, whose task holds them in the kernel */
     size_t idle_count;
     struct fxi_worker *idle;       /* the latest first */
+    ptrdiff_t started;             /* those of `live` whose thread is there; less for a moment, where one
+                                    * has ended before its starter goes on. Written without the lock, too */
+    fxi_lowlock starts;            /* held while a worker is started; before `lock` */
 
     size_t searching __attribute__((aligned(FXI_CACHE_LINE)));
     struct fxi_worker workers[] __attribute__((aligned(FXI_CACHE_LINE)));

@@ -11,7 +11,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "executor/io.h"
 #include "executor/pool.h"
+#include "executor/request.h"
 #include "executor/time_limit.h"
 #include "future/caught.h"
 #include "kernel/processor.h"
@@ -52,7 +54,8 @@ static void destroy_locals(void *arg)
 static void end_task(struct fxi_fiber *fiber)
 {
     struct fxi_pool_task *task = fxi_pool_task_of(fiber->task);
-    set_over(task, fiber);
+    if (!(fiber->task->flags & FXI_TASK_IO)) /* of those it is over before, and was never a fiber's */
+        set_over(task, fiber);
     fxi_time_limit_end(fiber->task, fiber->time_limit);
     if (fiber->context.locals && fxi_call_caught(&fiber->context, destroy_locals, NULL))
         fxi_raised_drop(&fiber->context);
@@ -67,6 +70,7 @@ static void end_task(struct fxi_fiber *fiber)
 static struct fxi_pool_task *next_task(struct fxi_worker *worker)
 {
     if (worker->ready_count > 0 || fxi_worker_has_post(worker) ||
+        (worker->in_flight > 0 && fxi_requests_have_news(worker)) ||
         ++worker->tasks % TASKS_IN_A_ROW == 0)
         return NULL;
     return fxi_run_queue_take(&worker->pool->queue, &worker->share, worker->pool->max_workers);
@@ -96,11 +100,30 @@ static void perform(struct fxi_fiber *fiber)
     fxi_stop_end(&fiber->context);
 }
 
+/* Of an operation all but the callbacks is done by the worker itself. */
+static void begin_or_call_back(struct fxi_fiber *fiber, struct fxi_pool_task *task)
+{
+    if (fxi_io_begin(fiber->worker, task))
+        return;
+    fiber->time_limit = NULL;
+    task->task.outer = fiber->context.task;
+    fiber->context.task = &task->task;
+    allow_stops(fiber);
+    fxi_io_call_back(task);
+    fxi_stop_end(&fiber->context);
+    fiber->context.task = task->task.outer;
+    end_task(fiber);
+}
+
 static void run_tasks(struct fxi_fiber *fiber)
 {
     struct fxi_pool_task *task = fxi_pool_task_of(fiber->task);
     do {
         fiber->task = &task->task;
+        if (task->task.flags & FXI_TASK_IO) {
+            begin_or_call_back(fiber, task);
+            continue;
+        }
         set_runs_on(task, fiber);
         if (fxi_task_start(&task->task)) {
             perform(fiber);
@@ -163,6 +186,7 @@ static struct fxi_fiber *take_fiber(struct fxi_worker *worker)
     fiber->worker = worker;
     fiber->context.worker = worker->thread;
     fiber->context.operations = &fxi_task_operations;
+    fiber->resumed.arrive = fxi_fiber_arrives;
     return fiber;
 }
 
@@ -207,7 +231,9 @@ void fxi_worker_free_spares(struct fxi_worker *worker)
 /* There is nothing to switch to: the task cannot be stopped. */
 void fxi_worker_run_bare(struct fxi_pool_task *task)
 {
-    if (fxi_task_start(&task->task)) {
+    if (fxi_io_is_over(task)) {
+        fxi_io_call_back(task);
+    } else if (fxi_task_start(&task->task)) {
         fxi_store_release(&task->runs_on, (uintptr_t)OVER);
         fxi_task_perform(&task->task);
     }

@@ -1,6 +1,7 @@
 /* All thread pools of the process: what a fork and the end of the program do with them. */
 #include "context/hooks.h"
 #include "context/program_exit.h"
+#include "executor/blocking.h"
 #include "executor/pool.h"
 #include "park/park.h"
 
@@ -79,11 +80,13 @@ static void before_fork(void)
     fxi_lowlock_acquire(&pools.lock);
     fxi_list_for_each(node, &pools.listed)
         fxi_pool_before_fork(pool_of(node));
+    fxi_blocking_before_fork();
 }
 
 /* In the child no pool of the parent's has a worker any more. */
 static void after_fork(bool in_child)
 {
+    fxi_blocking_after_fork(in_child);
     fxi_list_for_each(node, &pools.listed)
         fxi_pool_after_fork(pool_of(node), in_child);
     if (in_child) {

@@ -195,6 +195,8 @@ fx_future *fx_submit_copy_with(fx_executor *executor, fx_copy_target fn, const v
     void *name;
     attr = attr ? attr : &defaults;
     int rc = check(executor, fn != NULL && (arg || arg_size == 0), attr, true);
+    if (rc == 0)
+        rc = fxi_executor_accepts(executor, fn);
     if (rc != 0)
         return refuse(rc);
     struct fxi_task *task = fxi_task_new_copy(executor, fn, arg, arg_size, result_size,

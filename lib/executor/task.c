@@ -20,6 +20,26 @@ static size_t aligned(size_t bytes)
 
 /* --- as a future ------------------------------------------------------------------------------ */
 
+static bool hold_back(fx_future *future)
+{
+    struct fxi_task *task = fxi_task_of(future);
+    return !task->executor->ops->hold_back || task->executor->ops->hold_back(task);
+}
+
+static void refresh(fx_future *future)
+{
+    struct fxi_task *task = fxi_task_of(future);
+    if (task->executor->ops->refresh)
+        task->executor->ops->refresh(task);
+}
+
+static int await(fx_future *future, fx_deadline deadline, bool is_stop_point)
+{
+    struct fxi_task *task = fxi_task_of(future);
+    const struct fxi_executor_ops *ops = task->executor->ops;
+    return ops->await ? ops->await(task, deadline, is_stop_point) : -EAGAIN;
+}
+
 static void withdrawn(fx_future *future)
 {
     struct fxi_task *task = fxi_task_of(future);
@@ -62,7 +82,13 @@ static void free_task(fx_future *future)
 }
 
 static const struct fxi_future_kind task_kind = {
-    .withdrawn = withdrawn, .stop = stop, .worker_status = worker_status, .free = free_task
+    .hold_back = hold_back,
+    .refresh = refresh,
+    .await = await,
+    .withdrawn = withdrawn,
+    .stop = stop,
+    .worker_status = worker_status,
+    .free = free_task
 };
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -93,6 +119,31 @@ void fxi_task_discard(struct fxi_task *task)
     free_memory(task);
 }
 
+/* Argument and result beside the task, where the executor says. */
+static int place_elsewhere(struct fxi_task *task, const void *arg, size_t arg_size,
+                           size_t result_size)
+{
+    void *payload;
+    int rc = task->executor->ops->payload(task, arg, arg_size,
+                                          aligned(arg_size) + aligned(result_size), &payload);
+    if (rc != 0)
+        return rc;
+    task->arg = payload;
+    task->future.result = (char *)payload + aligned(arg_size);
+    return 0;
+}
+
+static void place_here(struct fxi_task *task, char *payload, const void *arg, size_t arg_size,
+                       size_t result_size)
+{
+    task->arg = payload;
+    task->future.result = payload + aligned(arg_size);
+    if (arg_size > 0 && arg)
+        memcpy(task->arg, arg, arg_size);
+    if (result_size > 0)
+        memset(task->future.result, 0, result_size);
+}
+
 struct fxi_task *fxi_task_new_copy(fx_executor *executor, fx_copy_target fn, const void *arg,
                                    size_t arg_size, size_t result_size, size_t extra_bytes,
                                    void **extra, uint32_t references)
@@ -102,22 +153,26 @@ struct fxi_task *fxi_task_new_copy(fx_executor *executor, fx_copy_target fn, con
         errno = ENOMEM;
         return NULL;
     }
-    size_t fixed = aligned(arg_size) + aligned(result_size);
+    bool is_elsewhere = executor->ops->payload != NULL;
+    size_t fixed = is_elsewhere ? 0 : aligned(arg_size) + aligned(result_size);
     struct fxi_task *task = fxi_task_new(executor, fixed + extra_bytes, &payload, references);
     if (!task)
         return NULL;
     task->flags = FXI_TASK_COPIES;
     task->copy_fn = fn;
-    task->arg = payload;
     task->arg_size = arg_size;
-    task->future.result = (char *)payload + aligned(arg_size);
     task->future.result_size = result_size;
-    if (arg_size > 0 && arg)
-        memcpy(task->arg, arg, arg_size);
-    if (result_size > 0)
-        memset(task->future.result, 0, result_size);
+    int rc = is_elsewhere ? place_elsewhere(task, arg, arg_size, result_size) : 0;
+    if (rc != 0) {
+        fxi_task_discard(task);
+        errno = -rc;
+        return NULL;
+    }
+    if (!is_elsewhere)
+        place_here(task, payload, arg, arg_size, result_size);
+    task->own = (char *)payload + fixed;
     if (extra)
-        *extra = (char *)payload + fixed;
+        *extra = task->own;
     return task;
 }
 

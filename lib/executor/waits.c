@@ -2,16 +2,22 @@
 #include "executor/worker.h"
 
 #include "executor/pool.h"
+#include "stop/chain.h"
 #include "stop/stop.h"
 
 /* Below a signal handler's stack the interrupted code, libc's perhaps, is half done: nothing else may
- * run on the thread. Nor in a forked child, where the worker's other tasks are copies. */
-static bool can_suspend(struct fxi_context *self)
+ * run on the thread. Nor where another library has called the program back, nor in a forked child, where
+ * the worker's other tasks are copies. */
+static inline bool can_suspend(struct fxi_context *self)
 {
     struct fxi_fiber *fiber = fxi_fiber_of(self);
+    struct fxi_worker *worker = fiber->worker;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     return here - (uintptr_t)fiber->stack.base < fiber->stack.size &&
-           fiber->worker->pool->generation == fxi_pools_generation();
+           worker->pool->generation == fxi_pools_generation() &&
+           (!worker->chains ||
+            fxi_chain_is_free(worker->chains, &fiber->chain, fiber->first_frame,
+                              __builtin_return_address(0), __builtin_dwarf_cfa()));
 }
 
 /* Leaves the present fiber for the next one that is ready or, now and then, for the loop. */

@@ -3,14 +3,20 @@
 #include <sched.h>
 
 #include "executor/pool.h"
+#include "executor/io.h"
+#include "executor/request.h"
 #include "future/caught.h"
 #include "kernel/processor.h"
+#include "stop/chain.h"
 #include "stop/walk.h"
 
 /* Looks for work before a worker sleeps: so many while it spins, then so many between which others may
  * have its processor, the one perhaps who is about to submit. To be woken costs more than all of them. */
 #define SPINS 100
 #define YIELDS 24
+
+#define OPERATIONS_IN_A_ROW 64 /* begun, before the loop looks around */
+#define SOON FX_USEC(50)
 
 _Thread_local struct fxi_worker *fxi_worker_self;
 
@@ -78,7 +84,12 @@ static void begin_without_fiber(struct fxi_worker *worker, struct fxi_pool_task 
 static void begin(struct fxi_worker *worker, struct fxi_pool_task *task)
 {
     stop_searching(worker);
+    if (worker->in_flight > 0)
+        fxi_requests_flush(worker); /* the task may take long */
     worker->turns = 0;
+    for (int i = 0; (task->task.flags & FXI_TASK_IO) && fxi_io_begin(worker, task); i++)
+        if (i == OPERATIONS_IN_A_ROW || !(task = fxi_pool_take(worker->pool, worker)))
+            return;
     if (fxi_worker_begin(worker, task))
         fxi_worker_put_away(worker);
     else
@@ -90,14 +101,23 @@ static bool has_something(const struct fxi_worker *worker)
     return fxi_worker_has_post(worker) || !fxi_run_queue_is_empty(&worker->pool->queue);
 }
 
+static bool rings_soon(const struct fxi_worker *worker)
+{
+    return worker->alarms.first && fxi_alarms_next(&worker->alarms) - fx_now() < SOON;
+}
+
 static bool spin(struct fxi_worker *worker)
 {
     start_searching(worker);
+    if (worker->in_flight > 0) /* what is not handed over yet goes with the call by which it sleeps */
+        return has_something(worker);
     for (int i = 0; i < SPINS && fxi_processors() > 1; i++) {
         if (has_something(worker))
             return true;
         fxi_cpu_relax();
     }
+    if (rings_soon(worker)) /* before the spinning would be over: to sleep that long costs less */
+        return has_something(worker);
     for (int i = 0; i < YIELDS && !has_something(worker); i++)
         sched_yield();
     return has_something(worker);
@@ -108,7 +128,7 @@ static bool rest(struct fxi_worker *worker, fx_deadline *idle_since)
 {
     struct fxi_pool *pool = worker->pool;
     fx_deadline until = fxi_alarms_next(&worker->alarms);
-    bool may_end = worker->begun == 0;
+    bool may_end = worker->begun == 0 && worker->in_flight == 0;
     if (spin(worker))
         return true;
     fxi_worker_tell_freed(worker);
@@ -131,6 +151,8 @@ static bool rest(struct fxi_worker *worker, fx_deadline *idle_since)
     if (!timed_out && fxi_executor_refusal(&pool->executor) == 0)
         return true;
     fxi_worker_free_spares(worker);
+    fxi_worker_collect(worker); /* from here on nobody wakes it in its backend */
+    fxi_requests_end(worker);
     struct fxi_execution loop = worker->loop; /* it may be another thread's when it was let go */
     if (!fxi_pool_let_go(pool, worker, timed_out))
         return true;
@@ -144,8 +166,14 @@ static void work(struct fxi_worker *worker)
     for (;;) {
         if (fxi_worker_has_post(worker))
             fxi_worker_collect(worker);
+        if (fxi_unlikely(fxi_load_relaxed(&worker->pool->cancels) && !worker->has_cancelled)) {
+            worker->has_cancelled = true;
+            fxi_io_cancel_all(worker);
+        }
         if (worker->alarms.first)
             fxi_alarms_ring(&worker->alarms, fx_now());
+        if (worker->in_flight > 0)
+            fxi_requests_look(worker, worker->ready_first != NULL);
         bool ran = worker->ready_first != NULL;
         if (ran)
             run_ready(worker);
@@ -168,9 +196,14 @@ void fxi_worker_reset(struct fxi_worker *worker, struct fxi_pool *pool)
     worker->current = worker->over = worker->spare = NULL;
     worker->ready_first = worker->ready_last = NULL;
     worker->ready_count = worker->turns = worker->spare_count = 0;
-    worker->begun = worker->freed = worker->tasks = 0;
+    worker->begun = worker->freed = worker->tasks = worker->tries = 0;
     worker->blocks = (struct fxi_task_blocks){ 0 };
     worker->alarms.first = NULL;
+    worker->chains = NULL;
+    worker->has_cancelled = false;
+    worker->backend = NULL;
+    fxi_list_init(&worker->requests);
+    worker->in_flight = 0;
     worker->searches = true; /* its starter has counted it */
 }
 
@@ -202,8 +235,10 @@ void *fxi_worker_main(void *arg)
     struct fxi_worker *worker = arg;
     struct fxi_pool *pool = worker->pool;
     fx_thread *thread = fxi_thread_of(fxi_current);
+    struct fxi_chains chains;
     fxi_signals_set(pool->signal_mask);
     fxi_worker_self = worker;
+    worker->chains = fxi_chains_init(&chains) ? &chains : NULL;
     fxi_execution_begin(&worker->loop, fxi_current);
     if (!initialize(pool))
         fxi_pool_break(pool, "the initializer of a worker failed");

@@ -3,11 +3,12 @@
  * State of a task's fiber: it runs; or it is ready, in its worker's queue; or it waits (or sleeps)
  *   until somebody resumes it or its alarm rings; or it is spare. Only its worker changes that, but
  *   for a resume from elsewhere, which goes through the inbox.
- * State of the inbox, a word: a stack of fibers that are to become ready, linked by `next`; 0: none;
- *   NOTIFIED: none, but its worker is not to sleep; SLEEPS: its worker does, in a futex wait on that
- *   word, and whoever changes it wakes it.
- * Wake rule: a worker sleeps only after it has changed 0 to SLEEPS by compare-and-swap; so what was
- *   pushed before makes that fail, and what is pushed later finds SLEEPS.
+ * State of the inbox, a word: a stack of posts (fibers that are to become ready, among others), linked by
+ *   `next`; 0: none; NOTIFIED: none, but its worker is not to sleep; SLEEPS: its worker does, in a futex
+ *   wait on that word; WATCHES: the same, in its backend, as it has requests in flight. Whoever changes one
+ *   of the last two wakes it, by the futex or by its event.
+ * Wake rule: a worker sleeps only after it has changed 0 to SLEEPS or WATCHES by compare-and-swap; so what
+ *   was pushed before makes that fail, and what is pushed later finds that.
  * Memory orders: a push is a release, and the exchange that empties the inbox an acquire. */
 #ifndef FXI_EXECUTOR_WORKER_H
 #define FXI_EXECUTOR_WORKER_H
@@ -18,10 +19,13 @@
 #include "executor/task_memory.h"
 
 struct fxi_pool;
+struct fxi_backend;
 
 struct fxi_worker {
     struct fxi_share share;
     uintptr_t inbox __attribute__((aligned(FXI_CACHE_LINE)));
+    uint32_t wakers;            /* threads that are about to set the event; while the word is WATCHES */
+    int event;                  /* while there is a backend */
 
     struct fxi_pool *pool __attribute__((aligned(FXI_CACHE_LINE)));
     fx_thread *thread;          /* guarded by the pool's lock, as are the next three */
@@ -42,8 +46,14 @@ struct fxi_worker {
     size_t freed;               /* tasks whose memory was freed, not yet told to the pool */
     struct fxi_task_blocks blocks; /* and that memory */
     size_t tasks;               /* that began, in all */
+    size_t tries;               /* operations that were done without waiting, in all */
     struct fxi_alarms alarms;
+    struct fxi_chains *chains;  /* of frames at waits of its tasks (stop/chain.h); NULL: not told */
+    bool has_cancelled;         /* what pool->cancels says is done */
     bool searches;              /* it is counted in the pool's `searching` */
+    struct fxi_backend *backend; /* NULL: it had no request yet. Written under the pool's lock */
+    struct fxi_list requests;   /* those in flight, the oldest first */
+    size_t in_flight;
 };
 
 /* The calling thread's, if it is one. */
@@ -67,7 +77,14 @@ void fxi_worker_tell_freed(struct fxi_worker *worker);
 /* The fiber becomes ready. By the fiber's worker itself, or through the inbox. */
 void fxi_worker_resume(struct fxi_fiber *fiber);
 
-/* Makes ready what is in the inbox. */
+/* Sends it to the worker, which does not end before it arrives. By any thread; not by the worker's own a
+ * second time before it has arrived. */
+void fxi_worker_post(struct fxi_worker *worker, struct fxi_post *post);
+
+/* What a fiber's `resumed` does on its arrival. */
+void fxi_fiber_arrives(struct fxi_post *post);
+
+/* Lets arrive what is in the inbox. */
 void fxi_worker_collect(struct fxi_worker *worker);
 
 static inline bool fxi_worker_has_post(const struct fxi_worker *worker)

@@ -288,11 +288,16 @@ static void put_callbacks_in_order(fx_future *future)
     future->callbacks = earliest;
 }
 
-bool fxi_future_tell_followers(fx_future *future)
+bool fxi_future_tell_watches(fx_future *future)
 {
     fire_all(future, fxi_future_lock_of(future));
     put_callbacks_in_order(future);
-    return fxi_future_resume_callbacks(future);
+    return future->callbacks != NULL;
+}
+
+bool fxi_future_tell_followers(fx_future *future)
+{
+    return fxi_future_tell_watches(future) && fxi_future_resume_callbacks(future);
 }
 
 int fx_future_add_done_callback(fx_future *future, fx_done_callback fn, void *arg)

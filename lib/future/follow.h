@@ -59,7 +59,10 @@ bool fxi_future_call_when_done(fx_future *future, struct fxi_callback *node);
 /* The future has become done, by the caller: fires and calls. Returned as of fxi_future_finish. */
 bool fxi_future_tell_followers(fx_future *future);
 
-/* What is left to be called, after pthread_exit() or the like in a callback. */
+/* The first half of that: true if there are calls to make, by fxi_future_resume_callbacks. */
+bool fxi_future_tell_watches(fx_future *future);
+
+/* What is left to be called: after the above, or after pthread_exit() or the like in a callback. */
 bool fxi_future_resume_callbacks(fx_future *future);
 
 #endif

@@ -67,6 +67,33 @@ bool fxi_future_finish_code(fx_future *future, fx_exc code, const char *message)
     return fxi_future_finish_raised(future, &raised);
 }
 
+/* As `tell`, but for the callbacks: whether there are any. */
+static bool tell_quietly(fx_future *future, uint32_t word)
+{
+    if (word & FXI_FUTURE_WAITERS)
+        fxi_unpark(&future->state, SIZE_MAX);
+    return fxi_unlikely(word & FXI_FUTURE_FOLLOWED) && fxi_future_tell_watches(future);
+}
+
+bool fxi_future_finish_quietly(fx_future *future, void *result, fx_exc code)
+{
+    future->result = result;
+    future->exception = code;
+    /* release: pairs with the acquire of all who find it done */
+    return tell_quietly(future, fxi_exchange_release(&future->state, FXI_FUTURE_DONE));
+}
+
+bool fxi_future_cancel_quietly(fx_future *future)
+{
+    uint32_t word = fxi_load_relaxed(&future->state);
+    do {
+        if ((word & FXI_FUTURE_STATE_MASK) != FXI_FUTURE_PENDING)
+            return false;
+        /* release: pairs with the acquire of all who find it done */
+    } while (!fxi_cas_release(&future->state, &word, FXI_FUTURE_CANCELLED));
+    return tell_quietly(future, word);
+}
+
 /* --- ended early ------------------------------------------------------------------------------ */
 
 bool fxi_future_cancel(fx_future *future, int *outcome)
@@ -74,6 +101,9 @@ bool fxi_future_cancel(fx_future *future, int *outcome)
     int unused;
     outcome = outcome ? outcome : &unused;
     uint32_t word = fxi_load_relaxed(&future->state);
+    if ((word & FXI_FUTURE_STATE_MASK) == FXI_FUTURE_PENDING && future->kind->hold_back &&
+        !future->kind->hold_back(future))
+        word = fxi_load_relaxed(&future->state); /* it has begun, and is PENDING no more */
     do {
         switch ((enum fxi_future_state)(word & FXI_FUTURE_STATE_MASK)) {
         case FXI_FUTURE_PENDING:
@@ -141,6 +171,10 @@ bool fx_future_cancelled(const fx_future *future)
 bool fx_future_running(const fx_future *future)
 {
     uint32_t state = state_of(future);
+    if (state == FXI_FUTURE_PENDING && future->kind->refresh && !fxi_future_is_lost(future)) {
+        future->kind->refresh((fx_future *)(uintptr_t)future); /* only its state is written */
+        state = state_of(future);
+    }
     return state == FXI_FUTURE_RUNNING || state == FXI_FUTURE_SETTING;
 }
 

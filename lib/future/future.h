@@ -57,6 +57,14 @@ enum fxi_future_state {
 /* What makes a future's outcome, and so whom to ask for something. Static; any but `free` may be
  * NULL. None blocks, and none raises. */
 struct fxi_future_kind {
+    /* Of futures that may have begun without being RUNNING. It was seen PENDING and is to be
+     * cancelled: sees to it that it does not begin, again, too: true; or it has, and is RUNNING:
+     * false. And: makes it RUNNING if it has begun. */
+    bool (*hold_back)(fx_future *future);
+    void (*refresh)(fx_future *future);
+    /* Of futures for which a thread can wait in another way than parked: waits so, until it may be
+     * done. 0: look again; -EAGAIN: not at present; else as fxi_future_wait. */
+    int (*await)(fx_future *future, fx_deadline deadline, bool is_stop_point);
     /* It was PENDING and is CANCELLED, by the caller: the maker may forget it, at once or when it
      * comes across it. Called before waiters and callbacks learn of it. */
     void (*withdrawn)(fx_future *future);
@@ -118,8 +126,16 @@ bool fxi_future_finish(fx_future *future, void *result);
 bool fxi_future_finish_raised(fx_future *future, struct fxi_raised *raised);
 bool fxi_future_finish_code(fx_future *future, fx_exc code, const char *message);
 
+/* The same with a value, or a code that is not 0, but that no callback is called: true if there are any,
+ * and then the caller, who keeps its reference so long, has fxi_future_resume_callbacks
+ * (future/follow.h) called where they may wait. */
+bool fxi_future_finish_quietly(fx_future *future, void *result, fx_exc code);
+
 /* Cancels it if it is PENDING. *outcome, unless NULL, as of fx_future_cancel. Returned as above. */
 bool fxi_future_cancel(fx_future *future, int *outcome);
+
+/* The same by its maker, who need not be told, with the callbacks left as above. */
+bool fxi_future_cancel_quietly(fx_future *future);
 
 /* fx_future_stop: cancels it or asks what runs it. */
 bool fxi_future_stop(fx_future *future, int *outcome);

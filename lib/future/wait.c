@@ -40,6 +40,8 @@ static int wait_for(fx_future *future, fx_deadline deadline, bool is_stop_point)
     while (!fxi_future_is_done(future)) {
         int rc = check_wait(future, deadline);
         if (rc == 0)
+            rc = future->kind->await ? future->kind->await(future, deadline, is_stop_point) : -EAGAIN;
+        if (rc == -EAGAIN)
             rc = fxi_park_wait(&wait, NULL);
         if (rc != 0 && rc != -EAGAIN)
             return fxi_future_is_done(future) ? 0 : rc;

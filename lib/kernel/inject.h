@@ -13,6 +13,12 @@ enum fxi_inject_kind {
     FXI_INJECT_ALLOC,
     FXI_INJECT_MEMBARRIER,
     FXI_INJECT_SIGNAL, /* the sending of one, or the making of a timer for one */
+    FXI_INJECT_FORK,
+    FXI_INJECT_DESCRIPTOR, /* the making of one, or of what is to watch one */
+    FXI_INJECT_URING_OPEN,
+    FXI_INJECT_URING,  /* handing entries over, or waiting for completions */
+    FXI_INJECT_EPOLL,  /* any of its calls */
+    FXI_INJECT_EVENT,  /* the making of an event's descriptor */
     FXI_INJECT_ANY /* every kind counts and fails; to be armed only */
 };
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/annotate.h"
@@ -13,6 +14,9 @@
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+#ifndef PIDFD_SELF_THREAD_GROUP
+#define PIDFD_SELF_THREAD_GROUP (-10001) /* Linux 6.15 */
 #endif
 
 size_t fxi_page_size(void)
@@ -70,6 +74,21 @@ int fxi_pages_guard(void *base, size_t size)
     if (!fxi_runs_on_valgrind() && fxi_syscall3(SYS_madvise, base, size, MADV_GUARD_INSTALL) == 0)
         return 0;
     return fxi_syscall3(SYS_mprotect, base, size, PROT_NONE) == 0 ? 0 : -ENOMEM;
+}
+
+bool fxi_pages_guard_each(char *first, size_t size, size_t stride, unsigned n)
+{
+    static bool is_refused;
+    struct iovec places[FXI_GUARDS_MOST];
+    if (fxi_load_relaxed(&is_refused) || fxi_runs_on_valgrind() || fxi_inject(FXI_INJECT_MMAP) != 0)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        places[i] = (struct iovec){ first + i * stride, size };
+    long rc = fxi_syscall6(SYS_process_madvise, PIDFD_SELF_THREAD_GROUP, (long)places, (long)n,
+                           MADV_GUARD_INSTALL, 0, 0);
+    if (rc < 0 && rc != -ENOMEM && rc != -EAGAIN && rc != -EINTR)
+        fxi_store_relaxed(&is_refused, true);
+    return rc == (long)(n * size);
 }
 
 void fxi_pages_discard(void *base, size_t size)

@@ -270,10 +270,10 @@ static bool try_enqueue(struct fxi_waiter *waiter, const struct fxi_wait *wait)
 }
 
 /* Before anybody can find the waiter. */
-static void decide_how_to_sleep(struct fxi_context *self, bool awaits_end)
+static void decide_how_to_sleep(struct fxi_context *self, bool awaits_end, bool can_suspend)
 {
     if (fxi_unlikely(self->operations != NULL))
-        self->waiter.suspends = self->operations->can_suspend(self);
+        self->waiter.suspends = can_suspend || self->operations->can_suspend(self);
     self->waiter.sleeps_shared = awaits_end && !self->waiter.suspends;
 }
 
@@ -287,7 +287,7 @@ int fxi_park_wait(const struct fxi_wait *wait, uintptr_t *given)
     waiter->since = wait->since ? wait->since : fx_now();
     waiter->wants = wait->wants;
     waiter->given = 0;
-    decide_how_to_sleep(self, wait->awaits_end);
+    decide_how_to_sleep(self, wait->awaits_end, wait->can_suspend);
     fxi_store_relaxed(&waiter->woken, FXI_WAITER_AWAKE);
     if (!try_enqueue(waiter, wait))
         return -EAGAIN;
@@ -329,7 +329,7 @@ int fxi_park_until(fx_deadline deadline)
     struct fxi_context *self = fxi_self();
     if (!self)
         return -ENOMEM;
-    decide_how_to_sleep(self, false);
+    decide_how_to_sleep(self, false, false);
     fxi_store_relaxed(&self->waiter.woken, FXI_WAITER_AWAKE);
     /* Nobody wakes a waiter that is not queued. */
     if (sleep_until_woken_or_stopped(self, deadline) == ENDED_BY_STOP)

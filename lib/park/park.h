@@ -73,6 +73,7 @@ struct fxi_wait {
     bool awaits_end;      /* of a thread: its waker may be fxi_unpark_at_end */
     bool is_no_stop_point; /* it does not return -ECANCELED */
     bool at_front;        /* before those who wait already: one that was woken and found nothing */
+    bool can_suspend;     /* the caller has asked its context's operations that just now, and they can */
 };
 
 /* As fxi_park. Where 0 is returned, *given (which may be NULL) is what the waker left in

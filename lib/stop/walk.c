@@ -73,6 +73,16 @@ static bool is_passing_on(uintptr_t pc)
     return pc >= (uintptr_t)passes_on_begin && pc < (uintptr_t)passes_on_end;
 }
 
+enum fxi_code fxi_walk_code_at(uintptr_t pc)
+{
+    return is_passing_on(pc) ? FXI_CODE_LIBRARY : fxi_code_at(pc);
+}
+
+bool fxi_walk_is_busy_at(uintptr_t pc)
+{
+    return is_between_stacks(pc) || is_vfork(pc);
+}
+
 /* The first frame of the context is the one before this. */
 static _Unwind_Reason_Code arrive(struct walker *walker, const struct sight *sight)
 {
@@ -159,7 +169,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
     uintptr_t inside = is_interrupted ? pc : pc - 1; /* a return address may be the next function's */
     if (fxi_code_is_entry(inside) && walker->self->stop.base == FXI_STOP_BASE_OF_MAIN)
         return arrive_at_entry(walker);
-    switch (is_passing_on(inside) ? FXI_CODE_LIBRARY : fxi_code_at(inside)) {
+    switch (fxi_walk_code_at(inside)) {
     case FXI_CODE_PROGRAM:
         see_program(walker, pc, stack_pointer);
         break;
@@ -167,7 +177,7 @@ static _Unwind_Reason_Code step(struct _Unwind_Context *context, void *arg)
         see_library(walker, inside);
         break;
     case FXI_CODE_FOREIGN:
-        if (is_between_stacks(inside) || is_vfork(inside)) {
+        if (fxi_walk_is_busy_at(inside)) {
             walker->verdict = FXI_WALK_BUSY;
             return _URC_END_OF_STACK;
         }

@@ -8,6 +8,7 @@
 #define FXI_STOP_WALK_H
 
 #include "context/context.h"
+#include "stop/own.h"
 
 enum fxi_walk_verdict {
     FXI_WALK_FREE,    /* nothing stands in the way */
@@ -29,6 +30,11 @@ struct fxi_walk fxi_walk_from_here(const struct fxi_context *self);
 
 /* In a signal handler: from the place that the signal interrupted. Signal-safe. */
 struct fxi_walk fxi_walk_from_interrupted(const struct fxi_context *self);
+
+/* Of an address inside an instruction: whose code it is, where FXI_PASSES_ON functions are this library's;
+ * and whether it is one, of another library, in which nothing may be touched. Signal-safe. */
+enum fxi_code fxi_walk_code_at(uintptr_t pc);
+bool fxi_walk_is_busy_at(uintptr_t pc);
 
 /* Whether walks can tell anything in this process. */
 bool fxi_walk_is_possible(void);

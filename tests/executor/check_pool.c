@@ -477,6 +477,31 @@ START_TEST(a_task_may_fork_and_its_end_is_the_childs)
 }
 END_TEST
 
+static fx_executor *own_pool;
+static fx_future *pending;
+
+static void *fork_with_a_pending_task(void *arg)
+{
+    pid_t parent = getpid();
+    pending = fx_submit(own_pool, sleep_and_tell, (void *)(intptr_t)parent);
+    pid_t child = fork();
+    if (child == 0) {
+        fx_sleep(FX_MSEC(30)); /* in which a worker could have begun it */
+        return arg;
+    }
+    return (void *)(intptr_t)child_code(child);
+}
+
+START_TEST(a_task_that_has_forked_waits_without_others)
+{
+    own_pool = pool_of(1);
+    int code = (int)(intptr_t)run_in(own_pool, fork_with_a_pending_task, NULL);
+    ck_assert_int_eq(code, EXIT_SUCCESS);
+    result_of(pending);
+    end_pool(own_pool);
+}
+END_TEST
+
 /* --- overflow --------------------------------------------------------------------------------- */
 
 static volatile size_t deepest = (size_t)-1;
@@ -494,17 +519,27 @@ static void *overflow(void *arg)
     return (void *)descend(0);
 }
 
-static void overflow_in_task(void *arg)
+static void *sleep_long(void *arg)
 {
-    (void)arg;
-    fx_executor *own = fx_thread_pool_new(&(fx_thread_pool_attr){ .name_prefix = "deep" });
+    fx_sleep(FX_SEC(3600));
+    return arg;
+}
+
+/* Of so many others, each has a stack of its own, and every one its guard. */
+static void overflow_in_task(void *others)
+{
+    fx_executor *own = fx_thread_pool_new(
+        &(fx_thread_pool_attr){ .max_workers = 1, .name_prefix = "deep" });
+    for (int i = 0; i < *(int *)others; i++)
+        fx_submit_detached(own, sleep_long, NULL);
     fx_future_result(fx_submit(own, overflow, NULL), NULL);
 }
 
 START_TEST(a_stack_overflow_of_a_task_is_told_by_name)
 {
     struct child child;
-    child_fork(&child, overflow_in_task, NULL);
+    int others[] = { 0, 1, 3, 4, 13, 40 };
+    child_fork(&child, overflow_in_task, &others[_i]);
     ck_assert(WIFSIGNALED(child.status));
     ck_assert_int_eq(WTERMSIG(child.status), SIGSEGV);
     ck_assert_ptr_nonnull(strstr(child.err, "a task of the worker \"deep_0\""));
@@ -534,10 +569,11 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, the_end_of_the_program_waits_for_tasks);
     tcase_add_test(tests, a_task_may_end_the_program);
     if (!SIGNAL_STACK_IS_TAKEN && !THREADS_ARE_PTHREADS)
-        tcase_add_test(tests, a_stack_overflow_of_a_task_is_told_by_name);
+        tcase_add_loop_test(tests, a_stack_overflow_of_a_task_is_told_by_name, 0, 6);
     if (CHILD_MAY_ALLOCATE && !THREADS_ARE_PTHREADS) {
         tcase_add_test(tests, in_a_forked_child_the_parents_pool_is_broken_and_new_ones_work);
         tcase_add_test(tests, a_task_may_fork_and_its_end_is_the_childs);
+        tcase_add_test(tests, a_task_that_has_forked_waits_without_others);
     }
 }
 

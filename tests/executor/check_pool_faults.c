@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "context/registry.h"
+#include "executor/pool.h"
 #include "kernel/inject.h"
 #include "pool.h"
 
@@ -83,6 +85,62 @@ START_TEST(with_a_worker_that_another_cannot_be_had_is_no_failure)
 }
 END_TEST
 
+/* --- two submitters, of whom one starts the first worker and cannot --- */
+
+static struct submitter {
+    fx_executor *pool;
+    fx_future *future;
+    atomic_int may_go, is_back;
+    int error;
+} submitters[2];
+
+static void *submit_when_told(void *arg)
+{
+    struct submitter *self = arg;
+    while (!atomic_load(&self->may_go))
+        await_pause();
+    self->future = fx_submit(self->pool, return_it, self);
+    self->error = self->future ? 0 : errno;
+    atomic_store(&self->is_back, 1);
+    return arg;
+}
+
+/* While the registry's lock is held no thread is made. The second one must not rely on the worker that the
+ * first one starts. */
+START_TEST(a_worker_that_cannot_be_started_is_relied_upon_by_nobody)
+{
+    fx_executor *pool = pool_of(1);
+    struct fxi_pool *inside = fxi_pool_of(pool);
+    fx_thread *threads[2];
+    for (int i = 0; i < 2; i++) {
+        submitters[i] = (struct submitter){ .pool = pool };
+        threads[i] = fx_thread_spawn(submit_when_told, &submitters[i]);
+        await(fx_thread_native_id(threads[i]) > 0);
+    }
+    fxi_inject_arm(FXI_INJECT_CLONE, 1, EAGAIN);
+    fxi_sigmask mask = fxi_registry_lock();
+    atomic_store(&submitters[0].may_go, 1);
+    await(__atomic_load_n(&inside->present, __ATOMIC_RELAXED) == 1);
+    const void *first = __atomic_load_n(&inside->queue.incoming, __ATOMIC_RELAXED);
+    atomic_store(&submitters[1].may_go, 1);
+    await(__atomic_load_n(&inside->queue.incoming, __ATOMIC_RELAXED) != first);
+    await_for(atomic_load(&submitters[1].is_back), 0.01); /* it must not be */
+    fxi_registry_unlock(mask);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(fx_thread_join_for(threads[i], FX_SEC(await_limit()), NULL), 0);
+    if (submitters[0].future) /* the other one's worker was there before this one had given up */
+        ck_assert_ptr_eq(result_of(submitters[0].future), &submitters[0]);
+    else
+        ck_assert_int_eq(submitters[0].error, EAGAIN);
+    ck_assert_ptr_nonnull(submitters[1].future);
+    ck_assert_ptr_eq(result_of(submitters[1].future), &submitters[1]);
+    fxi_inject_disarm();
+    for (int i = 0; i < 2; i++)
+        fx_thread_unref(threads[i]);
+    end_pool(pool);
+}
+END_TEST
+
 static fx_event event;
 
 static void *wait_for_event(void *arg)
@@ -128,6 +186,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_submit_needs_memory);
     tcase_add_test(tests, without_a_worker_a_submit_fails_and_the_next_one_works);
     tcase_add_test(tests, with_a_worker_that_another_cannot_be_had_is_no_failure);
+    tcase_add_test(tests, a_worker_that_cannot_be_started_is_relied_upon_by_nobody);
     tcase_add_loop_test(tests, without_memory_for_a_stack_tasks_run_all_the_same, 0, 12);
     tcase_add_test(tests, a_futex_wait_that_is_interrupted_goes_on);
 }

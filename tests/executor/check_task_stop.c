@@ -1,5 +1,7 @@
 /* Stops of tasks: where they wait, where they compute, and before they begin; and time limits. */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include "pool.h"
 #include "sanitizer.h"
@@ -80,6 +82,22 @@ START_TEST(a_stopped_task_is_unwound_and_its_worker_lives_on)
     ck_assert_int_eq(exception_of(stopped), FX_STOPPED);
     ck_assert_int_eq(atomic_load(&cleaned), 1);
     ck_assert_ptr_eq(run_in(pool, return_it, &told), &told);
+    end();
+}
+END_TEST
+
+START_TEST(a_stop_reaches_tasks_of_a_pool_whose_maker_has_blocked_all_signals)
+{
+    sigset_t all, former;
+    end();
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &former);
+    pool = pool_of(1);
+    pthread_sigmask(SIG_SETMASK, &former, NULL);
+    fx_future *stopped = submit(pool, stopped_ones[_i], NULL);
+    await(atomic_load(&begun) == 1);
+    ck_assert_int_eq(fx_future_stop(stopped), 0);
+    ck_assert_int_eq(exception_of(stopped), FX_STOPPED);
     end();
 }
 END_TEST
@@ -170,6 +188,8 @@ static void add_tests(TCase *tests)
 {
     tcase_add_checked_fixture(tests, one_worker, NULL);
     tcase_add_loop_test(tests, a_stopped_task_is_unwound_and_its_worker_lives_on, 0,
+                        THREADS_ARE_PTHREADS ? 2 : 3);
+    tcase_add_loop_test(tests, a_stop_reaches_tasks_of_a_pool_whose_maker_has_blocked_all_signals, 0,
                         THREADS_ARE_PTHREADS ? 2 : 3);
     tcase_add_test(tests, a_stopped_task_that_has_not_begun_is_cancelled);
     tcase_add_test(tests, many_waiting_tasks_are_stopped);

@@ -31,6 +31,14 @@ static void waits_for_event(void)
     fx_event_wait(&event);
 }
 
+static int ends[2];
+
+static void reads(void)
+{
+    char byte;
+    fx_read(ends[0], &byte, 1, -1);
+}
+
 /* What is not to be cut off. */
 static void loops_then_checks(void)
 {
@@ -79,7 +87,9 @@ static void stop_in(void (*place)(void))
 
 int main(void)
 {
+    expect_int(pipe(ends), ==, 0);
     for (int i = 0; i < scaled(50); i++) {
+        stop_in(reads);
         stop_in(sleeps);
         stop_in(waits);
         stop_in(waits_for_event);

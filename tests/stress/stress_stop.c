@@ -205,6 +205,16 @@ static void waits(struct victim *self)
         fx_event_wait(&shared.never);
 }
 
+/* System calls that a stop ends: nothing ever comes. */
+static void reads_in_line(struct victim *self)
+{
+    char byte;
+    if (self->random & 15)
+        expect_int(fx_read_for(shared.silent[0], &byte, 1, -1, FX_USEC(20)), ==, -ETIMEDOUT);
+    else
+        fx_read(shared.silent[0], &byte, 1, -1);
+}
+
 static void loop_in_once(void *arg)
 {
     pass_time(((struct victim *)arg)->random & 255);
@@ -390,6 +400,7 @@ static const struct place {
     { "queue", queue, false, false },
     { "sleep", sleeps, false, false },
     { "event", waits, false, false },
+    { "fx_read", reads_in_line, false, false },
     { "once", once, true, false },
     { "malloc", mallocs, true, false },
     { "printf", prints, true, false },

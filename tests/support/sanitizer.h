@@ -22,6 +22,13 @@
 #define SIGNAL_STACK_IS_TAKEN 0
 #endif
 
+/* The sanitizers' allocators end the program where libc's says that there is no memory. */
+#if defined FXI_ASAN || defined FXI_TSAN
+#define ALLOCATOR_MAY_FAIL 0
+#else
+#define ALLOCATOR_MAY_FAIL 1
+#endif
+
 #define TEST_SKIPPED 77 /* the exit code that says so */
 
 /* Leaves the program's leaks alone, at file scope. For programs in whose pthreads or main thread

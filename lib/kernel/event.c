@@ -1,0 +1,24 @@
+#include "kernel/event.h"
+
+#include <stdint.h>
+#include <sys/eventfd.h>
+
+#include "kernel/inject.h"
+#include "kernel/syscall.h"
+
+int fxi_event_open(void)
+{
+    int rc = fxi_inject(FXI_INJECT_EVENT);
+    return rc != 0 ? rc : (int)fxi_syscall2(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void fxi_event_close(int event)
+{
+    fxi_syscall1(SYS_close, event);
+}
+
+void fxi_event_set(int event)
+{
+    uint64_t one = 1;
+    fxi_syscall3(SYS_write, event, &one, sizeof one); /* it counts 2^64 of them: cannot fail */
+}
