@@ -18,6 +18,7 @@
 #include <fxthread/lock.h>
 #include <fxthread/map.h>
 #include <fxthread/once.h>
+#include <fxthread/process_pool.h>
 #include <fxthread/queue.h>
 #include <fxthread/rlock.h>
 #include <fxthread/rwlock.h>

@@ -3,6 +3,7 @@
 #include "context/program_exit.h"
 #include "executor/blocking.h"
 #include "executor/pool.h"
+#include "executor/process_pool.h"
 #include "park/park.h"
 
 static struct {
@@ -71,6 +72,7 @@ static void end_all(void)
         pool->executor.ops->shutdown(&pool->executor, true, false, FX_FOREVER);
         fxi_pool_drop(pool, 1);
     }
+    fxi_process_pools_end(); /* whose tasks those of threads may have waited for */
 }
 
 /* --- fork ------------------------------------------------------------------------------------- */
