@@ -96,10 +96,11 @@ FX_API int fx_submit_detached(fx_executor *executor, fx_target fn, void *arg);
 /* --- ending ----------------------------------------------------------------------------------- */
 
 /* Takes no more tasks from here on (ESHUTDOWN). cancel_futures: those that have not begun are
- * cancelled, and operations of <fxthread/io.h> that have are stopped. `wait`: returns when all tasks are done and all workers gone. 0 (again, too); -EINVAL:
- * NULL; -EDEADLK: one of its own tasks would wait for itself (nothing has happened); -ECANCELED:
- * the wait was stopped where a stop cannot be raised; -ENOMEM: a foreign thread's first call.
- * Blocks if `wait` is set, and is a stop point then. */
+ * cancelled, and operations of <fxthread/io.h> that have are stopped. `wait`: returns when all tasks
+ * are done and all workers gone. 0 (again, too); -EINVAL: NULL; -EDEADLK: one of its own tasks would
+ * wait for itself (nothing has happened); -ECANCELED: the wait was stopped where a stop cannot be
+ * raised; -ENOMEM: a foreign thread's first call. Blocks if `wait` is set, and is a stop point
+ * then. */
 FX_API int fx_executor_shutdown(fx_executor *executor, bool wait, bool cancel_futures);
 
 /* The same with `wait`, for at most so long: -ETIMEDOUT, and the shutdown goes on. */

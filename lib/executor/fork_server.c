@@ -108,7 +108,8 @@ static bool tell_of(struct worker *worker)
 static void tell_all(struct pool *pool)
 {
     bool goes_on = true;
-    for (struct fxi_list *node = pool->workers.next, *next; goes_on && node != &pool->workers; node = next) {
+    for (struct fxi_list *node = pool->workers.next, *next; goes_on && node != &pool->workers;
+         node = next) {
         next = node->next;
         goes_on = tell_of(fxi_container_of(node, struct worker, listed));
     }

@@ -13,9 +13,9 @@
 #define SMALLEST ((size_t)64)
 #define LARGEST (SMALLEST << (FXI_ARENA_CLASSES - 1))
 #define SIZE_LEAST ((size_t)16 << 20)
-#define WRITTEN_LEAST ((size_t)128 << 10) /* from here on the kernel's copy, without faults, is cheaper */
+#define WRITTEN_LEAST ((size_t)128 << 10) /* from here on the kernel's copy is cheaper: no faults */
 
-#define HUGE_LEAST ((size_t)64 << 20) /* where it is asked first: rather than fail, the kernel may kill */
+#define HUGE_LEAST ((size_t)64 << 20) /* where it is asked first: the kernel may kill, not fail */
 
 enum { FREE, LARGE, WINDOW };
 

@@ -95,13 +95,15 @@ static bool spin(const struct place *place)
 }
 
 /* 0: the word may have changed; -ETIMEDOUT; -ECANCELED. */
-static int sleep_on(const struct place *place, uint64_t word, fx_deadline deadline, bool is_stop_point)
+static int sleep_on(const struct place *place, uint64_t word, fx_deadline deadline,
+                    bool is_stop_point)
 {
     if (!is_stop_point) {
         fxi_futex_wait_shared(fxi_job_futex(place->job), (uint32_t)word, deadline);
         return 0;
     }
-    const struct timespec until = { .tv_sec = deadline / 1000000000, .tv_nsec = deadline % 1000000000 };
+    const struct timespec until = { .tv_sec = deadline / 1000000000,
+                                    .tv_nsec = deadline % 1000000000 };
     const long arguments[6] = { (long)fxi_job_futex(place->job),
                                 FUTEX_WAIT_BITSET,
                                 (long)(uint32_t)word,

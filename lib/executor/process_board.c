@@ -66,7 +66,8 @@ int fxi_board_take(struct fxi_board *board, uint32_t seat, uint64_t *ticket)
     while (first_in_line(board, &job, ticket)) {
         uint64_t open = fxi_job_word(*ticket, 0, FXI_JOB_OPEN), head = *ticket;
         /* acquire: the job was written before it was OPEN */
-        if (!fxi_cas_acq_rel(&board->jobs[job].word, &open, fxi_job_word(*ticket, seat, FXI_JOB_TAKEN)))
+        if (!fxi_cas_acq_rel(&board->jobs[job].word, &open,
+                             fxi_job_word(*ticket, seat, FXI_JOB_TAKEN)))
             continue;
         fxi_cas_acq_rel(&board->head, &head, head + 1); /* or somebody else has */
         return (int)job;

@@ -189,7 +189,8 @@ static bool server_has(uintptr_t address)
 
 /* --- what it has not -------------------------------------------------------------------------- */
 
-static const struct fxi_late_object *find_entry(const struct fxi_late_objects *late, uintptr_t address)
+static const struct fxi_late_object *find_entry(const struct fxi_late_objects *late,
+                                                uintptr_t address)
 {
     uint32_t count = fxi_load_acquire(&late->count); /* acquire: pairs with enter_late */
     for (uint32_t i = count < FXI_LATE_OBJECTS_MOST ? count : FXI_LATE_OBJECTS_MOST; i-- > 0;)

@@ -66,7 +66,8 @@ static bool is_over(struct fxi_process_pool *pool)
     return is_over;
 }
 
-static void worker_has_ended(struct fxi_process_pool *pool, struct fxi_seat_record *seat, int status)
+static void worker_has_ended(struct fxi_process_pool *pool, struct fxi_seat_record *seat,
+                             int status)
 {
     bool was_ready = is_ready(pool, seat);
     fxi_process_pool_collect(pool);
@@ -184,7 +185,8 @@ static void close_channel(struct fxi_process_pool *pool)
 
 static int watch_server(struct fxi_process_pool *pool)
 {
-    int rc = fxi_watcher_add(pool->watcher, pool->channel, EPOLLIN | EPOLLOUT | EPOLLET, &pool->channel);
+    int rc = fxi_watcher_add(pool->watcher, pool->channel, EPOLLIN | EPOLLOUT | EPOLLET,
+                             &pool->channel);
     return rc == 0 ? fxi_fork_server_watch(pool->watcher, &pool->plan) : rc;
 }
 

@@ -145,7 +145,8 @@ static void make_plan(struct fxi_process_pool *pool, const char *prefix)
 static int make_board(struct fxi_process_pool *pool, const fx_process_pool_attr *attr)
 {
     struct fxi_payload unused;
-    char *memory = fxi_arena_get(&pool->arena, NULL, 0, fxi_board_bytes(pool->max_workers), &unused);
+    char *memory =
+        fxi_arena_get(&pool->arena, NULL, 0, fxi_board_bytes(pool->max_workers), &unused);
     if (!memory || memory != pool->arena.base)
         return -ENOMEM;
     struct fxi_board *board = pool->board = (struct fxi_board *)memory;
@@ -254,7 +255,8 @@ fx_executor *fx_process_pool_new(const fx_process_pool_attr *attr)
         errno = EINVAL;
         return NULL;
     }
-    struct fxi_process_pool *pool = alloc_pool(attr->max_workers ? attr->max_workers : fxi_workers_default());
+    struct fxi_process_pool *pool =
+        alloc_pool(attr->max_workers ? attr->max_workers : fxi_workers_default());
     if (!pool) {
         errno = ENOMEM;
         return NULL;

@@ -112,7 +112,11 @@ struct fxi_process_pool {
     struct fxi_seat_record seats[];
 };
 
-enum fxi_process_pool_state { FXI_PROCESS_POOL_BEGINS, FXI_PROCESS_POOL_RUNS, FXI_PROCESS_POOL_ENDED };
+enum fxi_process_pool_state {
+    FXI_PROCESS_POOL_BEGINS,
+    FXI_PROCESS_POOL_RUNS,
+    FXI_PROCESS_POOL_ENDED
+};
 
 static inline struct fxi_process_pool *fxi_process_pool_of(fx_executor *executor)
 {
@@ -164,10 +168,12 @@ bool fxi_process_pool_has_open(struct fxi_process_pool *pool);
 void fxi_process_pool_wake_monitor(struct fxi_process_pool *pool);
 
 /* Stops the task, which runs: 0; or -EALREADY: it is done. With the lock held. */
-int fxi_process_task_condemn(struct fxi_process_pool *pool, struct fxi_process_task *task, fx_exc code);
+int fxi_process_task_condemn(struct fxi_process_pool *pool, struct fxi_process_task *task,
+                             fx_exc code);
 
 /* Sends a signal to a seat's worker, or has it sent. With the lock held. */
-void fxi_process_seat_signal(struct fxi_process_pool *pool, struct fxi_seat_record *seat, int signal);
+void fxi_process_seat_signal(struct fxi_process_pool *pool, struct fxi_seat_record *seat,
+                             int signal);
 
 /* The task is over, or was cancelled: the pool's reference on it is given up. */
 void fxi_process_pool_forget(struct fxi_process_pool *pool, struct fxi_process_task *task);

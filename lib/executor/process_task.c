@@ -248,7 +248,8 @@ void fxi_process_task_withdrawn(struct fxi_task *generic)
 
 /* --- stopped ---------------------------------------------------------------------------------- */
 
-void fxi_process_seat_signal(struct fxi_process_pool *pool, struct fxi_seat_record *seat, int signal)
+void fxi_process_seat_signal(struct fxi_process_pool *pool, struct fxi_seat_record *seat,
+                             int signal)
 {
     if (seat->process >= 0 && fxi_process_signal(seat->process, signal) != -EPERM)
         return;
@@ -258,7 +259,8 @@ void fxi_process_seat_signal(struct fxi_process_pool *pool, struct fxi_seat_reco
     fxi_process_pool_wake_monitor(pool);
 }
 
-int fxi_process_task_condemn(struct fxi_process_pool *pool, struct fxi_process_task *task, fx_exc code)
+int fxi_process_task_condemn(struct fxi_process_pool *pool, struct fxi_process_task *task,
+                             fx_exc code)
 {
     if (task->place != FXI_TASK_POSTED)
         return -EALREADY;

@@ -8,7 +8,8 @@
 #include "kernel/syscall.h"
 
 /* clone(2): a new thread on the stack whose end is `stack` calls entry(arg), and ends when that
- * returns. Its stack may be unmapped by others as soon as the kernel has cleared *child_tid. The thread id, or a negative errno: -EAGAIN, -ENOMEM. Assembly. */
+ * returns. Its stack may be unmapped by others as soon as the kernel has cleared *child_tid. The
+ * thread id, or a negative errno: -EAGAIN, -ENOMEM. Assembly. */
 long fxi_clone(unsigned long flags, void *stack, uint32_t *parent_tid, uint32_t *child_tid,
                void *thread_pointer, void (*entry)(void *), void *arg);
 

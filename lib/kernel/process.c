@@ -251,7 +251,8 @@ int fxi_channel_send(int channel, const void *message, size_t size, const int *d
     while (rc == -EINTR);
     if (rc >= 0)
         return 0;
-    return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS ? -EAGAIN : -EPIPE;
+    return rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM || rc == -ETOOMANYREFS ? -EAGAIN
+                                                                                   : -EPIPE;
 }
 
 static int take_descriptors(struct msghdr *header, int *descriptors, int most)

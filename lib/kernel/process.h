@@ -35,8 +35,8 @@ _Noreturn void fxi_process_exit(int status);
 int fxi_stops_new(void);
 pid_t fxi_stops_next(int stops);
 
-/* In a process with one thread: closes all descriptors but those, and 0 to 2 if they outlive an exec, which become 3 and so
- * on in their order; -1 stays that. */
+/* In a process with one thread: closes all descriptors but those, which become 3 and so on in their
+ * order (-1 stays that), and 0 to 2, if they outlive an exec. */
 #define FXI_DESCRIPTORS_KEPT_MOST 8
 void fxi_descriptors_keep(int *kept, int n);
 

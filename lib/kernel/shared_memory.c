@@ -47,7 +47,8 @@ int fxi_shared_new(size_t size)
         return descriptor;
     long rc = fxi_syscall2(SYS_ftruncate, descriptor, size);
     if (rc == 0)
-        rc = fxi_syscall3(SYS_fcntl, descriptor, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+        rc = fxi_syscall3(SYS_fcntl, descriptor, F_ADD_SEALS,
+                          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     if (rc == 0)
         return descriptor;
     fxi_syscall1(SYS_close, descriptor);
@@ -59,10 +60,10 @@ int fxi_shared_new(size_t size)
 void *fxi_shared_map(int descriptor, size_t size)
 {
     long base = fxi_inject(FXI_INJECT_MMAP);
+    /* Valgrind is slow to change it. */
+    int protection = fxi_runs_on_valgrind() ? PROT_READ | PROT_WRITE : PROT_NONE;
     if (base == 0)
-        base = fxi_syscall6(SYS_mmap, 0, (long)size,
-                            fxi_runs_on_valgrind() ? PROT_READ | PROT_WRITE : PROT_NONE, /* it is slow to change */
-                            MAP_SHARED | MAP_NORESERVE,
+        base = fxi_syscall6(SYS_mmap, 0, (long)size, protection, MAP_SHARED | MAP_NORESERVE,
                             descriptor, 0);
     if (base < 0 && base > -4096)
         return NULL;
@@ -131,7 +132,8 @@ void fxi_shared_forget(void *base, size_t size)
 size_t fxi_addresses_most(void)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < SIZE_MAX ? limit.rlim_cur : SIZE_MAX;
+    bool is_limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < SIZE_MAX;
+    return is_limited ? limit.rlim_cur : SIZE_MAX;
 }
 
 /* The number behind a name in /proc/meminfo, in KiB; 0: it is not there. */

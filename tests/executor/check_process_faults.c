@@ -81,7 +81,8 @@ START_TEST(a_submit_without_shared_memory_is_enomem_and_the_next_one_works)
     for (int way = 0; way < 2; way++) { /* an argument that is written, a result that is provided */
         fxi_inject_arm(FXI_INJECT_MMAP, 1, ENOMEM);
         errno = 0;
-        ck_assert_ptr_null(fx_submit_copy(pool, count, way ? NULL : argument, way ? 0 : size, way ? size : 0));
+        ck_assert_ptr_null(fx_submit_copy(pool, count, way ? NULL : argument, way ? 0 : size,
+                                          way ? size : 0));
         ck_assert_int_eq(errno, ENOMEM);
         fxi_inject_disarm();
     }

@@ -756,7 +756,8 @@ static void *cancel_futures(void *arg)
     return arg;
 }
 
-/* All complete in the same call of the kernel's in which the event is told, for which there may be no room. */
+/* All complete in the same call of the kernel's in which the event is told, for which there may be no
+ * room. */
 static void *overflow(void *arg)
 {
     struct fxi_worker *worker = fxi_worker_self;
