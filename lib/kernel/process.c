@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/epoll.h"
 #include "kernel/inject.h"
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
@@ -178,25 +178,14 @@ void fxi_watcher_remove(int watcher, int descriptor)
     fxi_syscall4(SYS_epoll_ctl, watcher, EPOLL_CTL_DEL, descriptor, 0);
 }
 
-/* How many milliseconds to wait, rounded up. */
-static int milliseconds_until(fx_deadline deadline)
-{
-    if (deadline == FX_FOREVER)
-        return -1;
-    fx_nsec left = deadline - fx_now();
-    if (left <= 0)
-        return 0;
-    return left / 1000000 >= 1000000000 ? 1000000000 : (int)((left + 999999) / 1000000);
-}
-
+/* It comes back early for a signal. */
 int fxi_watcher_wait(int watcher, struct epoll_event *events, int n, fx_deadline deadline)
 {
-    for (;;) {
-        long rc = fxi_syscall6(SYS_epoll_pwait, watcher, (long)events, n,
-                               milliseconds_until(deadline), 0, 8);
-        if (rc > 0 || (rc == 0 && deadline != FX_FOREVER && fx_now() >= deadline))
-            return (int)rc;
-    }
+    int found;
+    do
+        found = fxi_epoll_wait(watcher, events, n, deadline);
+    while (found == 0 && (deadline == FX_FOREVER || fx_now() < deadline));
+    return found;
 }
 
 static void await(int descriptor, short events)
