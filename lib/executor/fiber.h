@@ -14,7 +14,7 @@
 
 #include "context/context.h"
 #include "context/task_stack.h"
-#include "executor/alarm.h"
+#include "base/alarm.h"
 #include "executor/executor.h"
 #include "executor/post.h"
 

@@ -34,8 +34,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
+#include "base/alarm.h"
 #include "base/atomic.h"
 #include "context/hooks.h"
 #include "context/thread_record.h"
@@ -56,20 +56,17 @@ struct fx_timer {
     fx_nsec interval;
     fx_target fn;
     void *arg;
-    fx_deadline due;           /* set by start, as are the next two */
-    uint32_t generation;       /* of the process */
+    struct fxi_alarm alarm;    /* set while PENDING */
+    uint32_t generation;       /* of the process; set by start, as is the next one */
     fxi_sigmask signal_mask;   /* its starter's, under which fn runs */
-    size_t place;              /* in the heap, while PENDING */
     fx_thread *runner;         /* with a reference; since BEGUN */
 };
 
-/* The heap is binary: no timer is due before the one at (place - 1) / 2. */
 struct keeper {
     fxi_lowlock lock;
     const bool daemon;
     fx_thread *thread;         /* of the keeper, compared only; NULL: none */
-    fx_timer **heap;
-    size_t count, capacity;
+    struct fxi_alarms alarms;
     uint32_t changes;          /* what the keeper's thread waits at */
 };
 
@@ -94,77 +91,9 @@ static void unlock_keeper(struct keeper *keeper, fxi_sigmask mask)
     fxi_signals_set(mask);
 }
 
-static void put(struct keeper *keeper, size_t place, fx_timer *timer)
+static fx_timer *timer_of(struct fxi_alarm *alarm)
 {
-    keeper->heap[place] = timer;
-    timer->place = place;
-}
-
-/* Puts the timer at a free place of the heap, or above it. */
-static void put_upwards(struct keeper *keeper, size_t place, fx_timer *timer)
-{
-    while (place > 0 && keeper->heap[(place - 1) / 2]->due > timer->due) {
-        put(keeper, place, keeper->heap[(place - 1) / 2]);
-        place = (place - 1) / 2;
-    }
-    put(keeper, place, timer);
-}
-
-/* Or below it. */
-static void put_downwards(struct keeper *keeper, size_t place, fx_timer *timer)
-{
-    size_t below;
-    while ((below = 2 * place + 1) < keeper->count) {
-        fx_timer **heap = keeper->heap;
-        if (below + 1 < keeper->count && heap[below + 1]->due < heap[below]->due)
-            below++;
-        if (heap[below]->due >= timer->due)
-            break;
-        put(keeper, place, heap[below]);
-        place = below;
-    }
-    put(keeper, place, timer);
-}
-
-static void heap_add(struct keeper *keeper, fx_timer *timer)
-{
-    put_upwards(keeper, keeper->count++, timer);
-}
-
-/* The last one fills the gap, from where it can only move in one direction. */
-static void heap_remove(struct keeper *keeper, fx_timer *timer)
-{
-    size_t gap = timer->place;
-    fx_timer *last = keeper->heap[--keeper->count];
-    if (last == timer)
-        return;
-    if (gap > 0 && keeper->heap[(gap - 1) / 2]->due > last->due)
-        put_upwards(keeper, gap, last);
-    else
-        put_downwards(keeper, gap, last);
-}
-
-static int heap_reserve(struct keeper *keeper)
-{
-    if (keeper->count < keeper->capacity)
-        return 0;
-    size_t capacity = keeper->capacity ? 2 * keeper->capacity : 16;
-    fx_timer **heap = fxi_alloc(capacity * sizeof *heap);
-    if (!heap)
-        return -ENOMEM;
-    if (keeper->count)
-        memcpy(heap, keeper->heap, keeper->count * sizeof *heap);
-    fxi_free(keeper->heap);
-    keeper->heap = heap;
-    keeper->capacity = capacity;
-    return 0;
-}
-
-static void heap_free(struct keeper *keeper)
-{
-    fxi_free(keeper->heap);
-    keeper->heap = NULL;
-    keeper->capacity = 0;
+    return alarm ? fxi_container_of(alarm, fx_timer, alarm) : NULL;
 }
 
 /* In the thread that will call fn: tells joiners whom to wait for. */
@@ -278,20 +207,19 @@ static struct next_step next_step(struct keeper *keeper, const fx_thread *self)
 {
     struct next_step next = { .keeper = keeper };
     fxi_sigmask mask = lock_keeper(keeper);
-    fx_timer *first = keeper->count ? keeper->heap[0] : NULL;
+    fx_timer *first = timer_of(keeper->alarms.first);
     next.changes = keeper->changes;
     if (keeper->thread != self) {
         next.ends = true;
     } else if (!first) {
-        heap_free(keeper);
         keeper->thread = NULL;
         next.ends = true;
-    } else if (first->due != NEVER && first->due <= fx_now()) {
-        heap_remove(keeper, first);
+    } else if (first->alarm.deadline != NEVER && first->alarm.deadline <= fx_now()) {
+        fxi_alarm_unset(&keeper->alarms, &first->alarm);
         fxi_store_relaxed(&first->state, DUE);
         next.timer = first;
     } else {
-        next.deadline = first->due == NEVER ? FX_FOREVER : first->due;
+        next.deadline = first->alarm.deadline == NEVER ? FX_FOREVER : first->alarm.deadline;
     }
     unlock_keeper(keeper, mask);
     return next;
@@ -359,18 +287,16 @@ static int enter(struct keeper *keeper, fx_timer *timer, fxi_sigmask mask)
 {
     if (timer->state != NEW)
         return -EALREADY;
-    int rc = heap_reserve(keeper);
-    if (rc == 0)
-        rc = provide_thread(keeper);
+    int rc = provide_thread(keeper);
     if (rc != 0)
         return rc;
     fx_deadline due = fx_deadline_after(timer->interval);
-    timer->due = due == FX_FOREVER ? NEVER : due;
+    timer->alarm.deadline = due == FX_FOREVER ? NEVER : due;
     timer->generation = generation;
     timer->signal_mask = mask;
     /* release: pairs with state_of, for the generation */
     fxi_store_release(&timer->state, PENDING);
-    heap_add(keeper, fx_timer_ref(timer));
+    fxi_alarm_set(&keeper->alarms, &fx_timer_ref(timer)->alarm);
     return 0;
 }
 
@@ -381,7 +307,7 @@ int fx_timer_start(fx_timer *timer)
     struct keeper *keeper = timer->keeper;
     fxi_sigmask mask = lock_keeper(keeper);
     int rc = enter(keeper, timer, mask);
-    bool is_first = rc == 0 && keeper->heap[0] == timer;
+    bool is_first = rc == 0 && keeper->alarms.first == &timer->alarm;
     if (is_first)
         fxi_store_relaxed(&keeper->changes, keeper->changes + 1);
     unlock_keeper(keeper, mask);
@@ -411,10 +337,10 @@ int fx_timer_cancel(fx_timer *timer)
     enum state former = state_of(timer);
     bool was_kept = former == PENDING && !is_lost(timer);
     if (was_kept)
-        heap_remove(keeper, timer);
+        fxi_alarm_unset(&keeper->alarms, &timer->alarm);
     if (former == NEW || former == PENDING)
         fxi_store_relaxed(&timer->state, CANCELLED);
-    bool none_is_left = was_kept && keeper->count == 0;
+    bool none_is_left = was_kept && !keeper->alarms.first;
     if (none_is_left)
         fxi_store_relaxed(&keeper->changes, keeper->changes + 1);
     unlock_keeper(keeper, mask);
@@ -528,10 +454,11 @@ static void before_fork(void)
 /* In the child no thread keeps the parent's timers. */
 static void abandon(struct keeper *keeper)
 {
-    for (size_t i = 0; i < keeper->count; i++)
-        fx_timer_unref(keeper->heap[i]);
-    keeper->count = 0;
-    heap_free(keeper);
+    struct fxi_alarm *first;
+    while ((first = keeper->alarms.first) != NULL) {
+        fxi_alarm_unset(&keeper->alarms, first);
+        fx_timer_unref(timer_of(first));
+    }
     keeper->thread = NULL;
 }
 

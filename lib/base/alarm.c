@@ -1,5 +1,5 @@
 /* M. L. Fredman, R. Sedgewick, D. D. Sleator, R. E. Tarjan, "The Pairing Heap" (1986). */
-#include "executor/alarm.h"
+#include "base/alarm.h"
 
 /* Of two trees without siblings one, the earlier as its root. */
 static struct fxi_alarm *meld(struct fxi_alarm *a, struct fxi_alarm *b)

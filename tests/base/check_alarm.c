@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "executor/alarm.h"
+#include "base/alarm.h"
 
 #include "../thread/suite.h"
 

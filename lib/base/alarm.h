@@ -1,13 +1,14 @@
-/* Points of time that a worker is to do something at: a pairing heap whose nodes lie in what waits,
- * so that a wait allocates nothing. All calls are made by the worker that has the heap. */
-#ifndef FXI_EXECUTOR_ALARM_H
-#define FXI_EXECUTOR_ALARM_H
+/* Points of time that something is to be done at: a pairing heap whose nodes lie in what waits, so that
+ * a wait allocates nothing. Whoever has the heap sees to it that no two calls meet. */
+#ifndef FXI_BASE_ALARM_H
+#define FXI_BASE_ALARM_H
 
 #include <fxthread/duration.h>
 
 struct fxi_alarm {
     fx_deadline deadline;
-    void (*rings)(struct fxi_alarm *alarm); /* it is off the heap by then, and may be gone afterwards */
+    void (*rings)(struct fxi_alarm *alarm); /* for fxi_alarms_ring: it is off the heap by then, and may be
+                                             * gone afterwards */
     struct fxi_alarm *child, *next;  /* the first child; the next sibling */
     struct fxi_alarm *previous;      /* the sibling before, or the parent; itself: the root; NULL: in
                                       * no heap */
