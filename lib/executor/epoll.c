@@ -134,13 +134,12 @@ static void end_all(struct epoll *epoll, struct descriptor *descriptor, int32_t 
  * was closed, will never be told. */
 static int arm(struct epoll *epoll, int fd, struct descriptor *descriptor, uint32_t events)
 {
-    bool was_there;
     uint32_t told = (events & ~descriptor->held) |
                     (uint32_t)(descriptor->is_at_edges ? EPOLLET : EPOLLONESHOT);
-    int rc = fxi_epoll_set(epoll->fd, fd, told, (uint64_t)fd, &was_there);
-    if (rc != 0)
+    int rc = fxi_epoll_set(epoll->fd, fd, told, (uint64_t)fd);
+    if (rc < 0)
         return rc;
-    if (!was_there)
+    if (rc == 0)
         end_all(epoll, descriptor, -EBADF);
     descriptor->events = events;
     return 0;
@@ -385,14 +384,13 @@ bool fxi_epoll_can(uint8_t opcode)
 
 static int open_epoll(struct fxi_worker *worker, struct fxi_backend **backend)
 {
-    bool was_there;
     struct epoll *epoll = fxi_alloc(sizeof *epoll);
     if (!epoll)
         return -ENOMEM;
     int rc = epoll->fd = fxi_epoll_open();
     if (rc >= 0) {
-        rc = fxi_epoll_set(epoll->fd, worker->event, EPOLLIN | EPOLLET, OF_EVENT, &was_there);
-        if (rc != 0)
+        rc = fxi_epoll_set(epoll->fd, worker->event, EPOLLIN | EPOLLET, OF_EVENT);
+        if (rc < 0)
             fxi_epoll_close(epoll->fd);
     }
     if (rc < 0) {

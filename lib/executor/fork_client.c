@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "executor/process_function.h"
+#include "kernel/channel.h"
+#include "kernel/descriptor.h"
+#include "kernel/epoll.h"
 #include "kernel/lowlock.h"
 #include "kernel/process.h"
 #include "sync/lock.h"
@@ -114,7 +116,7 @@ static void end(void)
 
 /* --- for pools -------------------------------------------------------------------------------- */
 
-static int open_channel(const struct fxi_worker_plan *plan, int memory, int counter)
+static int open_channel(const struct fxi_worker_plan *plan, int memory, int event)
 {
     struct fxi_server_opening opening;
     int ends[2], rc = fxi_channel_new(ends);
@@ -122,7 +124,7 @@ static int open_channel(const struct fxi_worker_plan *plan, int memory, int coun
         return rc;
     memset(&opening, 0, sizeof opening);
     opening.plan = *plan;
-    int given[] = { ends[1], memory, counter };
+    int given[] = { ends[1], memory, event };
     while ((rc = fxi_channel_send(server.control, &opening, sizeof opening, given, 3)) == -EAGAIN)
         fxi_descriptor_await_room(server.control);
     fxi_descriptor_close(ends[1]);
@@ -132,7 +134,7 @@ static int open_channel(const struct fxi_worker_plan *plan, int memory, int coun
     return rc;
 }
 
-int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int counter)
+int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int event)
 {
     int rc = -EPIPE;
     fx_lock_acquire(&server.making);
@@ -141,7 +143,7 @@ int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int 
             end();
         rc = server.is_there ? 0 : make();
         if (rc == 0)
-            rc = open_channel(plan, memory, counter);
+            rc = open_channel(plan, memory, event);
     }
     if (rc >= 0)
         server.users++;
@@ -151,14 +153,14 @@ int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int 
     return rc == -EPIPE ? -EAGAIN : rc;
 }
 
-int fxi_fork_server_watch(int watcher, void *data)
+int fxi_fork_server_watch(int epoll, void *data)
 {
     fx_lock_acquire(&server.making);
     int rc = server.is_there
-                 ? fxi_watcher_add(watcher, server.process, EPOLLIN | EPOLLET, data)
+                 ? fxi_epoll_set(epoll, server.process, EPOLLIN | EPOLLET, (uintptr_t)data)
                  : -ENOMEM;
     fx_lock_release(&server.making);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 bool fxi_fork_server_has_ended(void)

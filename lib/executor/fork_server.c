@@ -6,20 +6,20 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/list.h"
 #include "context/context.h"
+#include "kernel/channel.h"
+#include "kernel/descriptor.h"
+#include "kernel/epoll.h"
 #include "kernel/process.h"
 #include "kernel/thread_name.h"
 #include "libc/alloc.h"
 
-#define EVENTS 16
-
 enum source_kind { THE_CONTROL, THE_PROGRAM, THE_STOPS, A_POOL, A_WORKER };
 
-/* What the watcher tells of; the head of the two below. */
+/* What epoll tells of; the head of the two below. */
 struct source {
     enum source_kind kind;
 };
@@ -28,7 +28,7 @@ struct pool {
     struct source source;
     struct fxi_list listed;
     struct fxi_list workers;
-    int channel, memory, counter;
+    int channel, memory, event;
     bool is_blocked; /* the channel takes no more at present */
     struct fxi_worker_plan plan;
 };
@@ -46,11 +46,16 @@ struct worker {
 };
 
 static struct {
-    int watcher, control, program, stops;
+    int epoll, control, program, stops;
     pid_t pid;
     struct fxi_list pools;
     struct source control_source, program_source, stops_source;
 } server;
+
+static int watch(int descriptor, struct source *source)
+{
+    return fxi_epoll_set(server.epoll, descriptor, EPOLLIN, (uintptr_t)source);
+}
 
 /* --- telling ---------------------------------------------------------------------------------- */
 
@@ -66,7 +71,7 @@ static int tell(struct pool *pool, const struct worker *worker, enum fxi_server_
 static void close_watched(int descriptor)
 {
     if (descriptor >= 0)
-        fxi_watcher_remove(server.watcher, descriptor);
+        fxi_epoll_remove(server.epoll, descriptor);
     fxi_descriptor_close(descriptor);
 }
 
@@ -116,7 +121,8 @@ static void tell_all(struct pool *pool)
     if (pool->is_blocked == !goes_on)
         return;
     pool->is_blocked = !goes_on;
-    fxi_watcher_change(server.watcher, pool->channel, EPOLLIN | (goes_on ? 0 : EPOLLOUT), pool);
+    fxi_epoll_set(server.epoll, pool->channel, EPOLLIN | (goes_on ? 0 : EPOLLOUT),
+                  (uintptr_t)&pool->source);
 }
 
 /* --- workers ---------------------------------------------------------------------------------- */
@@ -124,7 +130,7 @@ static void tell_all(struct pool *pool)
 static _Noreturn void become_worker(const struct worker *worker)
 {
     struct pool *pool = worker->pool;
-    int kept[] = { pool->memory, pool->counter };
+    int kept[] = { pool->memory, pool->event };
     struct fxi_worker_plan plan = pool->plan;
     uint32_t seat = worker->seat;
     pid_t parent = server.pid;
@@ -150,8 +156,7 @@ static void start(struct pool *pool, const struct fxi_server_order *order)
     worker->failed = pid < 0 ? -pid : 0;
     if (pid > 0) {
         worker->process = fxi_process_open(pid);
-        int rc = worker->process < 0 ? worker->process
-                                     : fxi_watcher_add(server.watcher, worker->process, EPOLLIN, worker);
+        int rc = worker->process < 0 ? worker->process : watch(worker->process, &worker->source);
         if (rc < 0) { /* without a descriptor it could be neither ended nor seen to end */
             fxi_process_signal_child(pid, SIGKILL);
             fxi_process_reap(pid);
@@ -165,7 +170,7 @@ static void reap(struct worker *worker)
 {
     worker->status = fxi_process_reap(worker->pid);
     worker->has_ended = true;
-    fxi_watcher_remove(server.watcher, worker->process);
+    fxi_epoll_remove(server.epoll, worker->process);
     tell_all(worker->pool);
 }
 
@@ -209,7 +214,7 @@ static void end_pool(struct pool *pool)
     fxi_list_remove(&pool->listed);
     close_watched(pool->channel);
     fxi_descriptor_close(pool->memory);
-    fxi_descriptor_close(pool->counter);
+    fxi_descriptor_close(pool->event);
     fxi_free(pool);
 }
 
@@ -247,11 +252,11 @@ static void hear_pool(struct pool *pool)
 static void open_pool(const struct fxi_server_opening *opening, const int *descriptors, int n)
 {
     struct pool *pool = n == 3 ? fxi_alloc(sizeof *pool) : NULL;
-    if (pool && fxi_watcher_add(server.watcher, descriptors[0], EPOLLIN, pool) == 0) {
+    if (pool && watch(descriptors[0], &pool->source) >= 0) {
         pool->source.kind = A_POOL;
         pool->channel = descriptors[0];
         pool->memory = descriptors[1];
-        pool->counter = descriptors[2];
+        pool->event = descriptors[2];
         pool->plan = opening->plan;
         fxi_list_init(&pool->workers);
         fxi_list_push_back(&server.pools, &pool->listed);
@@ -310,7 +315,7 @@ static _Noreturn void serve(void)
 {
     for (;;) {
         struct epoll_event event;
-        if (fxi_watcher_wait(server.watcher, &event, 1, FX_FOREVER) < 1)
+        if (fxi_epoll_wait(server.epoll, &event, 1, FX_FOREVER) < 1)
             continue;
         struct source *source = event.data.ptr;
         switch (source->kind) {
@@ -334,18 +339,18 @@ static _Noreturn void serve(void)
 
 static int set_up(void)
 {
-    server.watcher = fxi_watcher_new();
-    if (server.watcher < 0)
-        return server.watcher;
+    server.epoll = fxi_epoll_open();
+    if (server.epoll < 0)
+        return server.epoll;
     server.control_source.kind = THE_CONTROL;
     server.program_source.kind = THE_PROGRAM;
     server.stops_source.kind = THE_STOPS;
-    int rc = fxi_watcher_add(server.watcher, server.control, EPOLLIN, &server.control_source);
-    if (rc == 0)
-        rc = fxi_watcher_add(server.watcher, server.program, EPOLLIN, &server.program_source);
-    if (rc == 0)
+    int rc = watch(server.control, &server.control_source);
+    if (rc >= 0)
+        rc = watch(server.program, &server.program_source);
+    if (rc >= 0)
         rc = server.stops = fxi_stops_new();
-    return rc < 0 ? rc : fxi_watcher_add(server.watcher, server.stops, EPOLLIN, &server.stops_source);
+    return rc < 0 ? rc : watch(server.stops, &server.stops_source);
 }
 
 void fxi_fork_server_main(int control, int program)
@@ -366,7 +371,7 @@ void fxi_fork_server_main(int control, int program)
     struct fxi_server_hello hello = { rc };
     fxi_channel_send(server.control, &hello, sizeof hello, &own, own >= 0);
     fxi_descriptor_close(own);
-    if (rc != 0)
+    if (rc < 0)
         fxi_process_exit(1);
     serve();
 }

@@ -48,12 +48,12 @@ struct fxi_server_news {
 
 /* A channel to the server for a pool, and a hold on the server; makes one if there is none. The
  * channel, or -EAGAIN, -ENOMEM, -EMFILE, -ENFILE. In a thread of the library's own. */
-int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int counter);
+int fxi_fork_server_connect(const struct fxi_worker_plan *plan, int memory, int event);
 
-/* Has the watcher tell, once, when the server has ended; of its channel that might not be seen,
- * where a copy of the other end is with a process that was forked at a bad moment. 0 or -ENOMEM.
+/* Has epoll tell, once, when the server has ended; of its channel that might not be seen, where a copy of
+ * the other end is with a process that was forked at a bad moment. 0 or -ENOMEM.
  * And: whether it has ended. */
-int fxi_fork_server_watch(int watcher, void *data);
+int fxi_fork_server_watch(int epoll, void *data);
 bool fxi_fork_server_has_ended(void);
 
 /* Gives up the hold, the channel being closed: with the last one the server ends, before this
@@ -71,7 +71,7 @@ void fxi_process_pools_unmap(void);
 _Noreturn void fxi_fork_server_main(int control, int program);
 
 /* What it is told on the program's channel, with three descriptors: the pool's channel, its memory
- * and its counter. */
+ * and its event. */
 struct fxi_server_opening {
     struct fxi_worker_plan plan;
 };
@@ -81,8 +81,8 @@ struct fxi_server_hello {
     int32_t rc; /* 0, or why it cannot be */
 };
 
-/* A worker, in its process: `memory` and `counter` are open. */
+/* A worker, in its process: `memory` and `event` are open. */
 _Noreturn void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, int memory,
-                                       int counter, pid_t server);
+                                       int event, pid_t server);
 
 #endif

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "kernel/descriptor.h"
 #include "kernel/memory.h"
-#include "kernel/process.h"
 #include "kernel/shared_memory.h"
 #include "libc/alloc.h"
 

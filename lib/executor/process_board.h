@@ -17,7 +17,7 @@
  * Wake rule: a worker that finds nothing marks itself idle, full fence, looks again, and
  *   sleeps on the bell of its seat; who posts does so, full fence, and takes the mark of an idle
  *   worker, whose bell it rings. To the program: a worker that is done with a task puts it on the
- *   list of its seat, full fence, and adds to the counter if the program says that it sleeps, once
+ *   list of its seat, full fence, and sets the event if the program says that it sleeps, once
  *   for each sleep; the program says so, full fence, and looks again. So a worker that is held up
  *   keeps no other one's word back.
  * Trust: of what a worker writes the program uses words as hints, codes, messages and results, and

@@ -1,15 +1,17 @@
 /* A pool's monitor: a thread that finishes futures, has workers started where tasks wait, and
  * buries those that have ended.
  *
- * It sleeps until something comes on the channel from the fork server, the counter is added to, or
- * a time limit runs out; on the counter it is woken only after it has said that it sleeps, which it
+ * It sleeps until something comes on the channel from the fork server, the event is set, or
+ * a time limit runs out; by the event it is woken only after it has said that it sleeps, which it
  * takes back when it is awake. */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/epoll.h>
 
 #include "executor/process_pool.h"
+#include "kernel/channel.h"
+#include "kernel/descriptor.h"
+#include "kernel/epoll.h"
 #include "kernel/process.h"
 #include "kernel/processor.h"
 #include "park/park.h"
@@ -179,15 +181,15 @@ static void close_channel(struct fxi_process_pool *pool)
     int channel = pool->channel;
     pool->channel = -1;
     fxi_lowlock_release(&pool->lock);
-    fxi_watcher_remove(pool->watcher, channel);
+    fxi_epoll_remove(pool->epoll, channel);
     fxi_descriptor_close(channel);
 }
 
 static int watch_server(struct fxi_process_pool *pool)
 {
-    int rc = fxi_watcher_add(pool->watcher, pool->channel, EPOLLIN | EPOLLOUT | EPOLLET,
-                             &pool->channel);
-    return rc == 0 ? fxi_fork_server_watch(pool->watcher, &pool->plan) : rc;
+    int rc = fxi_epoll_set(pool->epoll, pool->channel, EPOLLIN | EPOLLOUT | EPOLLET,
+                           (uintptr_t)&pool->channel);
+    return rc >= 0 ? fxi_fork_server_watch(pool->epoll, &pool->plan) : rc;
 }
 
 /* It is gone, and its workers with it: each is seen to be, as far as it is known. */
@@ -197,7 +199,7 @@ static void server_has_gone(struct monitor *monitor)
     close_channel(pool);
     fxi_fork_server_leave();
     int channel = monitor->reconnects++ < RECONNECTS_MOST
-                      ? fxi_fork_server_connect(&pool->plan, pool->arena.memory, pool->counter)
+                      ? fxi_fork_server_connect(&pool->plan, pool->arena.memory, pool->event)
                       : -EAGAIN;
     for (uint32_t i = 0; i < pool->max_workers; i++) {
         struct fxi_seat_record *seat = &pool->seats[i];
@@ -366,7 +368,7 @@ static void rest(struct monitor *monitor, fx_deadline deadline, bool *is_over)
     fxi_fence_full(); /* pairs with those of who wakes it */
     int n = 0;
     if (is_idle(monitor, is_over) && fxi_load_relaxed(&pool->board->starts) == monitor->starts)
-        n = fxi_watcher_wait(pool->watcher, events, 4, deadline);
+        n = fxi_epoll_wait(pool->epoll, events, 4, deadline);
     count_sleep(pool);
     for (int i = 0; i < n; i++)
         if (events[i].data.ptr == &pool->channel) {
@@ -441,8 +443,8 @@ static void close_all(struct fxi_process_pool *pool)
 {
     fxi_lowlock_acquire(&pool->lock);
     pool->is_closed = true;
-    int descriptors[] = { pool->channel, pool->watcher, pool->counter };
-    pool->channel = pool->watcher = pool->counter = -1;
+    int descriptors[] = { pool->channel, pool->epoll, pool->event };
+    pool->channel = pool->epoll = pool->event = -1;
     fxi_lowlock_release(&pool->lock);
     for (size_t i = 0; i < sizeof descriptors / sizeof *descriptors; i++)
         fxi_descriptor_close(descriptors[i]);
@@ -451,10 +453,10 @@ static void close_all(struct fxi_process_pool *pool)
 
 static int begin(struct fxi_process_pool *pool)
 {
-    int rc = fxi_watcher_add(pool->watcher, pool->counter, EPOLLIN | EPOLLET, &pool->counter);
-    if (rc != 0)
+    int rc = fxi_epoll_set(pool->epoll, pool->event, EPOLLIN | EPOLLET, (uintptr_t)&pool->event);
+    if (rc < 0)
         return rc;
-    int channel = fxi_fork_server_connect(&pool->plan, pool->arena.memory, pool->counter);
+    int channel = fxi_fork_server_connect(&pool->plan, pool->arena.memory, pool->event);
     if (channel < 0)
         return channel;
     pool->channel = channel;

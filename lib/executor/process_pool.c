@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "executor/pool.h"
-#include "kernel/process.h"
+#include "kernel/descriptor.h"
+#include "kernel/epoll.h"
+#include "kernel/event.h"
 #include "libc/alloc.h"
 #include "park/park.h"
 
@@ -25,8 +27,8 @@ void fxi_process_pool_drop(struct fxi_process_pool *pool)
     if (fxi_sub_acq_rel(&pool->holds, (size_t)1) != 1)
         return;
     fxi_process_pools_remove(pool);
-    fxi_descriptor_close(pool->watcher);
-    fxi_descriptor_close(pool->counter);
+    fxi_descriptor_close(pool->epoll);
+    fxi_descriptor_close(pool->event);
     fxi_task_memory_destroy(&pool->memory);
     if (pool->arena.base)
         fxi_arena_destroy(&pool->arena);
@@ -214,10 +216,10 @@ static int set_up(struct fxi_process_pool *pool, const fx_process_pool_attr *att
     if (rc != 0)
         return rc;
     make_plan(pool, attr->name_prefix);
-    if ((pool->counter = fxi_counter_new()) < 0)
-        return pool->counter;
-    if ((pool->watcher = fxi_watcher_new()) < 0)
-        return pool->watcher;
+    if ((pool->event = fxi_event_open()) < 0)
+        return pool->event;
+    if ((pool->epoll = fxi_epoll_open()) < 0)
+        return pool->epoll;
     rc = fxi_process_pools_add(pool);
     if (rc == 0)
         rc = start_monitor(pool);
@@ -235,7 +237,7 @@ static struct fxi_process_pool *alloc_pool(size_t max_workers)
         return NULL;
     pool->holds = 1;
     pool->max_workers = max_workers;
-    pool->watcher = pool->channel = pool->counter = pool->arena.memory = -1;
+    pool->epoll = pool->channel = pool->event = pool->arena.memory = -1;
     fxi_list_init(&pool->queue);
     fxi_list_init(&pool->untold);
     for (size_t i = 0; i < max_workers; i++)

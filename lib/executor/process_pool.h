@@ -80,7 +80,7 @@ struct fxi_process_pool {
     fx_thread *teller;           /* calls done callbacks; NULL: there were none yet */
     uint32_t state;              /* enum fxi_process_pool_state; where its maker and who shuts it down park */
     int verdict;                 /* 0, or why it could not begin */
-    int watcher, channel, counter;
+    int epoll, channel, event;
     uint32_t sleeps, ended_sleep; /* of the monitor: as on the board, and the last that was ended here */
 
     /* Written under `lock`; what the monitor looks at first without it, by atomic stores. */

@@ -3,7 +3,7 @@
 #include "context/program_exit.h"
 #include "executor/pool.h"
 #include "executor/process_pool.h"
-#include "kernel/process.h"
+#include "kernel/descriptor.h"
 #include "kernel/shared_memory.h"
 
 static struct {
@@ -96,9 +96,9 @@ static void become_foreign(struct fxi_process_pool *pool)
     fxi_store_relaxed(&pool->state, FXI_PROCESS_POOL_ENDED);
     pool->monitor = pool->teller = NULL;
     fxi_descriptor_close(pool->channel);
-    fxi_descriptor_close(pool->watcher);
-    fxi_descriptor_close(pool->counter);
-    pool->channel = pool->watcher = pool->counter = -1;
+    fxi_descriptor_close(pool->epoll);
+    fxi_descriptor_close(pool->event);
+    pool->channel = pool->epoll = pool->event = -1;
     fxi_descriptor_close(pool->arena.memory);
     pool->arena.memory = -1;
     pool->arena.closes = true;

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "executor/process_pool.h"
+#include "kernel/event.h"
 #include "kernel/futex.h"
 #include "kernel/process.h"
 
@@ -46,7 +47,7 @@ void fxi_process_pool_wake_monitor(struct fxi_process_pool *pool)
     uint32_t sleeps = fxi_load_relaxed(&pool->sleeps);
     if (!pool->is_foreign && sleeps % 2 != 0 &&
         fxi_exchange_acq_rel(&pool->ended_sleep, sleeps) != sleeps)
-        fxi_counter_add(pool->counter);
+        fxi_event_set(pool->event);
 }
 
 static void want_worker(struct fxi_process_pool *pool)

@@ -20,6 +20,8 @@
 #include "executor/fork_server.h"
 #include "executor/process_board.h"
 #include "future/caught.h"
+#include "kernel/descriptor.h"
+#include "kernel/event.h"
 #include "kernel/futex.h"
 #include "kernel/process.h"
 #include "kernel/shared_memory.h"
@@ -30,8 +32,8 @@ struct worker {
     struct fxi_board *board;
     struct fxi_seat *seat;
     uint32_t number;       /* of the seat */
-    int counter;
-    struct stat counters;  /* what the counter was found to be, to know it by */
+    int event;
+    struct stat event_is; /* what the event was found to be, to know it by */
     size_t tasks;          /* that it has run */
     uint32_t ended_sleep;  /* of the program, the last that it has ended */
     bool is_copy;          /* a process that a task has forked: it is no worker */
@@ -123,14 +125,14 @@ static _Noreturn void end(int status)
 }
 
 /* A task may have closed all descriptors, and opened a file of its own at that number. */
-static bool counter_is_there(void)
+static bool event_is_there(void)
 {
     struct stat found;
-    return fstat(worker.counter, &found) == 0 && found.st_dev == worker.counters.st_dev &&
-           found.st_ino == worker.counters.st_ino && found.st_mode == worker.counters.st_mode;
+    return fstat(worker.event, &found) == 0 && found.st_dev == worker.event_is.st_dev &&
+           found.st_ino == worker.event_is.st_ino && found.st_mode == worker.event_is.st_mode;
 }
 
-/* The program sleeps until its counter is added to. If a task has closed that, the end of this
+/* The program sleeps until its event is set. If a task has closed that, the end of this
  * process tells it. */
 static void wake_program(void)
 {
@@ -138,7 +140,7 @@ static void wake_program(void)
     if (sleeps % 2 == 0 || sleeps == worker.ended_sleep)
         return;
     worker.ended_sleep = sleeps;
-    if (!counter_is_there() || fxi_counter_add(worker.counter) != 0)
+    if (!event_is_there() || !fxi_event_set(worker.event))
         end(1);
 }
 
@@ -255,7 +257,7 @@ static void end_with(pid_t server)
 }
 
 void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, int memory,
-                             int counter, pid_t server)
+                             int event, pid_t server)
 {
     worker = (struct worker){ 0 }; /* this process may have been forked for a worker's own pool */
     end_with(server);
@@ -263,8 +265,8 @@ void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, 
     fxi_descriptor_close(memory);
     if (!worker.board || !fxi_self())
         fxi_process_exit(1);
-    worker.counter = fxi_counter_raise(counter);
-    fstat(worker.counter, &worker.counters);
+    worker.event = fxi_descriptor_raise(event);
+    fstat(worker.event, &worker.event_is);
     worker.number = seat;
     worker.seat = &worker.board->seats[seat];
     name_self(plan, seat);

@@ -30,12 +30,20 @@ static int control(int epoll, int operation, int fd, struct epoll_event *event)
     return rc != 0 ? rc : (int)fxi_syscall4(SYS_epoll_ctl, epoll, operation, fd, event);
 }
 
-int fxi_epoll_set(int epoll, int fd, uint32_t events, uint64_t data, bool *was_there)
+int fxi_epoll_set(int epoll, int fd, uint32_t events, uint64_t data)
 {
     struct epoll_event event = { .events = events, .data.u64 = data };
     int rc = control(epoll, EPOLL_CTL_MOD, fd, &event);
-    *was_there = rc == 0;
-    return rc == -ENOENT ? control(epoll, EPOLL_CTL_ADD, fd, &event) : rc;
+    if (rc == 0)
+        return 1;
+    if (rc == -ENOENT)
+        rc = control(epoll, EPOLL_CTL_ADD, fd, &event);
+    return rc == -ENOSPC ? -ENOMEM : rc;
+}
+
+void fxi_epoll_remove(int epoll, int fd)
+{
+    fxi_syscall4(SYS_epoll_ctl, epoll, EPOLL_CTL_DEL, fd, 0);
 }
 
 bool fxi_epoll_pause(int epoll, int fd)

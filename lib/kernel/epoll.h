@@ -10,9 +10,13 @@
 int fxi_epoll_open(void);
 void fxi_epoll_close(int epoll);
 
-/* Tells of `events` of the descriptor from now on, with `data`: added, or changed where it is there already.
- * *was_there says which. 0; -EPERM: such files are always ready; -EBADF; -ENOMEM, -ENOSPC. */
-int fxi_epoll_set(int epoll, int fd, uint32_t events, uint64_t data, bool *was_there);
+/* Tells of `events` of the descriptor from now on, with `data`. 0: it was added; 1: it was there already;
+ * -EPERM: such files are always ready; -EBADF; -ENOMEM: no memory, or the user's limit. */
+int fxi_epoll_set(int epoll, int fd, uint32_t events, uint64_t data);
+
+/* To be called before a descriptor is closed that other processes have, too: for them it would still be
+ * watched. */
+void fxi_epoll_remove(int epoll, int fd);
 
 /* Tells of no event of the descriptor any more. False: it is not there, or not the file that it was. */
 bool fxi_epoll_pause(int epoll, int fd);

@@ -1,5 +1,6 @@
 #include "kernel/event.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 
@@ -17,8 +18,8 @@ void fxi_event_close(int event)
     fxi_syscall1(SYS_close, event);
 }
 
-void fxi_event_set(int event)
+bool fxi_event_set(int event)
 {
     uint64_t one = 1;
-    fxi_syscall3(SYS_write, event, &one, sizeof one); /* it counts 2^64 of them: cannot fail */
+    return fxi_syscall3(SYS_write, event, &one, sizeof one) != -EBADF; /* it counts 2^64 of them */
 }

@@ -48,7 +48,9 @@ struct fault {
 };
 
 static const struct fault faults[] = {
-    { FXI_INJECT_DESCRIPTOR, EMFILE, 8 }, /* memory, counter, watcher, channels, processes */
+    { FXI_INJECT_DESCRIPTOR, EMFILE, 6 }, /* memory, channels, processes */
+    { FXI_INJECT_EVENT, EMFILE, 1 },
+    { FXI_INJECT_EPOLL, ENOMEM, 3 },      /* the making, and what it is to tell of */
     { FXI_INJECT_FORK, EAGAIN, 3 },       /* the one in between, the server, a worker */
     { FXI_INJECT_MMAP, ENOMEM, 2 },       /* pages of the memory; with less room among addresses it works */
     { FXI_INJECT_ALLOC, ENOMEM, 4 },
