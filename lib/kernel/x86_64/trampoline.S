@@ -37,7 +37,7 @@ fxi_trampoline_entries:
         .rept   ENTRIES
         .cfi_startproc
         .cfi_escape 0x16, 7, 2, 0x77, 0                         /* rsp: its own value */
-        .cfi_escape 0x10, 16, 7, 0x80, 0, 0x12, 0x23, 16, 0x06, 0x22 /* rip is saved at: rip + *(rip + 16) */
+        .cfi_escape 0x10, 16, 6, 0x80, 0, 0x80, 16, 0x06, 0x22  /* rip is saved at: rip + *(rip + 16) */
         nop
 0:      pushq   fxi_trampoline_records + n * RECORD_BYTES(%rip)
         .cfi_restore 7
