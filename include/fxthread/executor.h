@@ -105,6 +105,8 @@ FX_API int fx_executor_shutdown(fx_executor *executor, bool wait, bool cancel_fu
 
 /* The same with `wait`, for at most so long: -ETIMEDOUT, and the shutdown goes on. */
 FX_API int fx_executor_shutdown_for(fx_executor *executor, fx_nsec timeout, bool cancel_futures);
+FX_API int fx_executor_shutdown_until(fx_executor *executor, fx_deadline deadline,
+                                      bool cancel_futures);
 
 /* Takes, or gives up, a handle; of NULL, nothing. Do not block. */
 FX_API fx_executor *fx_executor_ref(fx_executor *executor);

@@ -93,9 +93,14 @@ int fx_executor_shutdown(fx_executor *executor, bool wait, bool cancel_futures)
     return shut_down(executor, wait, cancel_futures, FX_FOREVER);
 }
 
+int fx_executor_shutdown_until(fx_executor *executor, fx_deadline deadline, bool cancel_futures)
+{
+    return shut_down(executor, true, cancel_futures, deadline);
+}
+
 int fx_executor_shutdown_for(fx_executor *executor, fx_nsec timeout, bool cancel_futures)
 {
-    return shut_down(executor, true, cancel_futures, fx_deadline_after(timeout));
+    return fx_executor_shutdown_until(executor, fx_deadline_after(timeout), cancel_futures);
 }
 
 static int end_workers(fx_executor *executor, bool kill)

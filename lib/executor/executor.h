@@ -106,7 +106,7 @@ struct fxi_executor_ops {
     /* Raises `code` in a task that was started, where it runs or waits. 0, twice too; -EALREADY. */
     int (*stop)(struct fxi_task *task, fx_exc code);
 
-    /* fx_executor_shutdown_for: takes no more tasks (fxi_executor_set_condition), cancels those not
+    /* fx_executor_shutdown_until: takes no more tasks (fxi_executor_set_condition), cancels those not
      * begun if asked to, wakes idle workers, and, if `wait`, waits until all tasks are done and all
      * workers gone. 0, again too; -ETIMEDOUT; -ECANCELED: the wait was stopped. That the caller is
      * one of its tasks and waits (-EDEADLK) the generic part has seen. */
