@@ -22,8 +22,8 @@
 #include "sanitizer.h"
 #include "scale.h"
 
-// Last: it defines fail as a macro.
-#include <check.h>
+// Last: Check defines fail as a macro.
+#include "../thread/suite.h"
 
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
@@ -390,30 +390,24 @@ END_TEST
 
 } // namespace
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, thread_local_objects_are_destroyed_in_their_thread);
+    tcase_add_test(tests, thread_local_objects_are_destroyed_when_a_thread_exits);
+    tcase_add_test(tests, thread_local_objects_end_in_reverse_order);
+    tcase_add_test(tests, exceptions_are_thrown_and_caught_in_many_threads_at_once);
+    tcase_add_test(tests, an_exception_being_handled_does_not_reach_the_next_thread);
+    tcase_add_test(tests, an_exception_that_escapes_the_thread_s_function_terminates);
+    tcase_add_test(tests, the_terminate_handler_is_called_for_it);
+    tcase_add_test(tests, pthread_exit_ends_a_cxx_thread);
+    tcase_add_test(tests, call_once_and_static_guards_let_one_thread_through);
+    tcase_add_test(tests, call_once_is_tried_again_when_it_throws);
+    tcase_add_test(tests, shared_pointers_count_with_atomics);
+    tcase_add_test(tests, streams_format_in_many_threads_at_once);
+    tcase_add_test(tests, std_threads_start_and_end_in_threads);
+}
+
 int main()
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("C++ in the library's threads");
-    TCase *tcase = tcase_create("C++");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, thread_local_objects_are_destroyed_in_their_thread);
-    tcase_add_test(tcase, thread_local_objects_are_destroyed_when_a_thread_exits);
-    tcase_add_test(tcase, thread_local_objects_end_in_reverse_order);
-    tcase_add_test(tcase, exceptions_are_thrown_and_caught_in_many_threads_at_once);
-    tcase_add_test(tcase, an_exception_being_handled_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, an_exception_that_escapes_the_thread_s_function_terminates);
-    tcase_add_test(tcase, the_terminate_handler_is_called_for_it);
-    tcase_add_test(tcase, pthread_exit_ends_a_cxx_thread);
-    tcase_add_test(tcase, call_once_and_static_guards_let_one_thread_through);
-    tcase_add_test(tcase, call_once_is_tried_again_when_it_throws);
-    tcase_add_test(tcase, shared_pointers_count_with_atomics);
-    tcase_add_test(tcase, streams_format_in_many_threads_at_once);
-    tcase_add_test(tcase, std_threads_start_and_end_in_threads);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("C++ in the library's threads", add_tests);
 }

@@ -5,7 +5,6 @@
  * itself must write them, into the blocks of all threads there are and of those kept for later.
  */
 #define _GNU_SOURCE
-#include <check.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,6 +14,8 @@
 #include "module_tls.h"
 #include "sanitizer.h"
 #include "scale.h"
+
+#include "../thread/suite.h"
 
 SANITIZER_IGNORE_LEAKS
 
@@ -211,23 +212,17 @@ START_TEST(a_closed_module_stays_until_its_thread_local_objects_have_ended)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, a_module_s_thread_locals_are_initial_in_living_and_recycled_threads);
+    tcase_add_test(tests, initial_exec_thread_locals_are_initial_in_living_and_recycled_threads);
+    tcase_add_test(tests, threads_open_and_close_modules_while_others_start_and_end);
+    tcase_add_test(tests, a_module_opened_in_one_thread_works_in_others_and_is_closed_in_another);
+    tcase_add_test(tests, initial_exec_thread_locals_reach_threads_that_are_just_starting);
+    tcase_add_test(tests, a_closed_module_stays_until_its_thread_local_objects_have_ended);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("dlopen");
-    TCase *tcase = tcase_create("modules with thread-locals");
-    tcase_set_timeout(tcase, 180);
-    tcase_add_test(tcase, a_module_s_thread_locals_are_initial_in_living_and_recycled_threads);
-    tcase_add_test(tcase, initial_exec_thread_locals_are_initial_in_living_and_recycled_threads);
-    tcase_add_test(tcase, threads_open_and_close_modules_while_others_start_and_end);
-    tcase_add_test(tcase, a_module_opened_in_one_thread_works_in_others_and_is_closed_in_another);
-    tcase_add_test(tcase, initial_exec_thread_locals_reach_threads_that_are_just_starting);
-    tcase_add_test(tcase, a_closed_module_stays_until_its_thread_local_objects_have_ended);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("dlopen", add_tests);
 }

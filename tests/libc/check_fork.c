@@ -2,7 +2,6 @@
  * with libc, this library and pthreads at work in it, and can fork again from a thread of its own.
  */
 #define _GNU_SOURCE
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +16,8 @@
 #include "module_tls.h"
 #include "sanitizer.h"
 #include "scale.h"
+
+#include "../thread/suite.h"
 
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
@@ -358,27 +359,21 @@ START_TEST(recycled_tls_works_in_the_child)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, a_child_forked_in_a_thread_can_do_everything);
+    if (CHILD_MAY_ALLOCATE) {
+        tcase_add_test(tests, a_child_forked_in_main_while_threads_live_can_do_everything);
+        tcase_add_test(tests, children_of_threads_can_do_everything_while_others_start_and_end);
+        tcase_add_test(tests, a_fork_never_meets_a_half_made_thread);
+    }
+    tcase_add_test(tests, a_child_that_returns_from_its_thread_s_function_exits_with_0);
+    tcase_add_test(tests, a_child_whose_only_thread_calls_pthread_exit_exits_with_0);
+    tcase_add_test(tests, a_thread_lost_in_the_fork_cannot_be_joined_in_the_child);
+    tcase_add_test(tests, recycled_tls_works_in_the_child);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("fork");
-    TCase *tcase = tcase_create("fork from threads");
-    tcase_set_timeout(tcase, 180);
-    tcase_add_test(tcase, a_child_forked_in_a_thread_can_do_everything);
-    if (CHILD_MAY_ALLOCATE) {
-        tcase_add_test(tcase, a_child_forked_in_main_while_threads_live_can_do_everything);
-        tcase_add_test(tcase, children_of_threads_can_do_everything_while_others_start_and_end);
-        tcase_add_test(tcase, a_fork_never_meets_a_half_made_thread);
-    }
-    tcase_add_test(tcase, a_child_that_returns_from_its_thread_s_function_exits_with_0);
-    tcase_add_test(tcase, a_child_whose_only_thread_calls_pthread_exit_exits_with_0);
-    tcase_add_test(tcase, a_thread_lost_in_the_fork_cannot_be_joined_in_the_child);
-    tcase_add_test(tcase, recycled_tls_works_in_the_child);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("fork", add_tests);
 }

@@ -5,7 +5,6 @@
  * along whatever its last thread left behind, and each thread's probes leave as much as they can.
  */
 #define _GNU_SOURCE
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +19,8 @@
 #include "probes.h"
 #include "sanitizer.h"
 #include "scale.h"
+
+#include "../thread/suite.h"
 
 SANITIZER_IGNORE_LEAKS
 
@@ -200,24 +201,18 @@ START_TEST(hundreds_of_threads_resolve_at_once)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, an_ordinary_pthread_passes_every_probe);
+    tcase_add_loop_test(tests, many_threads_at_once_pass_each_probe, 0, probe_count);
+    tcase_add_test(tests, many_threads_at_once_find_libc_in_order);
+    tcase_add_test(tests, thousands_of_threads_in_sequence_find_libc_in_order);
+    tcase_add_test(tests, threads_that_start_and_end_at_once_find_libc_in_order);
+    tcase_add_test(tests, threads_alive_at_once_differ_in_self_and_errno);
+    tcase_add_test(tests, hundreds_of_threads_resolve_at_once);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("libc in the library's threads");
-    TCase *tcase = tcase_create("probes");
-    tcase_set_timeout(tcase, 240);
-    tcase_add_test(tcase, an_ordinary_pthread_passes_every_probe);
-    tcase_add_loop_test(tcase, many_threads_at_once_pass_each_probe, 0, probe_count);
-    tcase_add_test(tcase, many_threads_at_once_find_libc_in_order);
-    tcase_add_test(tcase, thousands_of_threads_in_sequence_find_libc_in_order);
-    tcase_add_test(tcase, threads_that_start_and_end_at_once_find_libc_in_order);
-    tcase_add_test(tcase, threads_alive_at_once_differ_in_self_and_errno);
-    tcase_add_test(tcase, hundreds_of_threads_resolve_at_once);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("libc in the library's threads", add_tests);
 }

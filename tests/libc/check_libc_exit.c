@@ -1,7 +1,6 @@
 /* How a thread ends, in libc's eyes: pthread_exit, clean-up handlers, the order of destructors; and
  * the mutexes that know their owner: robust ones of a dead thread, recursive ones of two. */
 #define _GNU_SOURCE
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -15,6 +14,8 @@
 #include "robust_list.h"
 #include "sanitizer.h"
 #include "scale.h"
+
+#include "../thread/suite.h"
 
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
@@ -331,26 +332,20 @@ START_TEST(a_recursive_mutex_is_one_thread_s_only)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, pthread_exit_ends_the_thread_as_fx_thread_exit_does);
+    tcase_add_test(tests, many_threads_call_pthread_exit_at_once);
+    tcase_add_test(tests, pthread_exit_runs_cleanup_handlers_inside_out_and_then_destructors);
+    tcase_add_test(tests, cleanup_handlers_run_once_when_popped);
+    tcase_add_test(tests, thread_local_objects_end_before_keys_do);
+    tcase_add_test(tests, the_next_locker_of_a_dead_owner_s_robust_mutex_learns_of_it);
+    tcase_add_test(tests, a_waiter_for_a_dying_owner_s_robust_mutex_learns_of_it);
+    tcase_add_test(tests, two_threads_are_never_both_in_a_recursive_mutex);
+    tcase_add_test(tests, a_recursive_mutex_is_one_thread_s_only);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("a thread's end, and owners");
-    TCase *tcase = tcase_create("ends and owners");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, pthread_exit_ends_the_thread_as_fx_thread_exit_does);
-    tcase_add_test(tcase, many_threads_call_pthread_exit_at_once);
-    tcase_add_test(tcase, pthread_exit_runs_cleanup_handlers_inside_out_and_then_destructors);
-    tcase_add_test(tcase, cleanup_handlers_run_once_when_popped);
-    tcase_add_test(tcase, thread_local_objects_end_before_keys_do);
-    tcase_add_test(tcase, the_next_locker_of_a_dead_owner_s_robust_mutex_learns_of_it);
-    tcase_add_test(tcase, a_waiter_for_a_dying_owner_s_robust_mutex_learns_of_it);
-    tcase_add_test(tcase, two_threads_are_never_both_in_a_recursive_mutex);
-    tcase_add_test(tcase, a_recursive_mutex_is_one_thread_s_only);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("a thread's end, and owners", add_tests);
 }

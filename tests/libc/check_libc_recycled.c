@@ -5,7 +5,6 @@
  * but certain to stand on what the first one stood on; that it does is not demanded.
  */
 #define _GNU_SOURCE
-#include <check.h>
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -25,6 +24,8 @@
 #include "module_tls.h"
 #include "robust_list.h"
 #include "sanitizer.h"
+
+#include "../thread/suite.h"
 
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
@@ -449,34 +450,28 @@ START_TEST(a_name_does_not_reach_the_next_thread)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, errno_does_not_reach_the_next_thread);
+    tcase_add_test(tests, a_locale_set_and_freed_does_not_reach_the_next_thread);
+    tcase_add_test(tests, a_pending_dlerror_does_not_reach_the_next_thread);
+    tcase_add_test(tests, the_resolver_s_state_does_not_reach_the_next_thread);
+    tcase_add_test(tests, the_rounding_mode_does_not_reach_the_next_thread);
+    tcase_add_test(tests, the_cancel_state_does_not_reach_the_next_thread);
+    tcase_add_test(tests, a_request_to_cancel_does_not_reach_the_next_thread);
+    tcase_add_test(tests, a_cleanup_handler_does_not_reach_the_next_thread);
+    tcase_add_test(tests, thread_locals_do_not_reach_the_next_thread);
+    tcase_add_test(tests, cxx_thread_locals_are_constructed_anew);
+    tcase_add_test(tests, values_of_keys_do_not_reach_the_next_thread);
+    tcase_add_test(tests, values_beyond_the_first_keys_do_not_reach_the_next_thread);
+    tcase_add_test(tests, the_robust_list_does_not_reach_the_next_thread);
+    tcase_add_test(tests, the_signal_mask_is_the_creator_s);
+    if (!SIGNAL_STACK_IS_TAKEN)
+        tcase_add_test(tests, a_signal_stack_does_not_reach_the_next_thread);
+    tcase_add_test(tests, a_name_does_not_reach_the_next_thread);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("recycled TLS");
-    TCase *tcase = tcase_create("pairs");
-    tcase_set_timeout(tcase, 120);
-    tcase_add_test(tcase, errno_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, a_locale_set_and_freed_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, a_pending_dlerror_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, the_resolver_s_state_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, the_rounding_mode_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, the_cancel_state_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, a_request_to_cancel_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, a_cleanup_handler_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, thread_locals_do_not_reach_the_next_thread);
-    tcase_add_test(tcase, cxx_thread_locals_are_constructed_anew);
-    tcase_add_test(tcase, values_of_keys_do_not_reach_the_next_thread);
-    tcase_add_test(tcase, values_beyond_the_first_keys_do_not_reach_the_next_thread);
-    tcase_add_test(tcase, the_robust_list_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, the_signal_mask_is_the_creator_s);
-    if (!SIGNAL_STACK_IS_TAKEN)
-        tcase_add_test(tcase, a_signal_stack_does_not_reach_the_next_thread);
-    tcase_add_test(tcase, a_name_does_not_reach_the_next_thread);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("recycled TLS", add_tests);
 }

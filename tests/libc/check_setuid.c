@@ -5,7 +5,6 @@
  * answer of each: a thread that is on the list and does not answer hangs the caller for ever.
  */
 #define _GNU_SOURCE
-#include <check.h>
 #include <grp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +17,8 @@
 #include "crew.h"
 #include "sanitizer.h"
 #include "scale.h"
+
+#include "../thread/suite.h"
 
 #define ck_assert_recorded() ck_assert_msg(!record_failure(), "%s", record_failure())
 
@@ -225,24 +226,18 @@ START_TEST(threads_that_set_credentials_last_thing_end)
 }
 END_TEST
 
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, setuid_in_main_reaches_every_thread);
+    tcase_add_test(tests, setuid_in_a_thread_reaches_main_and_every_thread);
+    tcase_add_test(tests, setuid_reaches_every_thread_in_a_thread_s_forked_child);
+    tcase_add_test(tests, setuid_reaches_threads_that_are_starting_and_ending);
+    tcase_add_test(tests, credentials_can_be_set_while_threads_start_and_end);
+    tcase_add_test(tests, credentials_can_be_set_by_several_threads_at_once);
+    tcase_add_test(tests, threads_that_set_credentials_last_thing_end);
+}
+
 int main(void)
 {
-    if (THREADS_ARE_PTHREADS)
-        return TEST_SKIPPED;
-    Suite *suite = suite_create("credentials");
-    TCase *tcase = tcase_create("setuid and its family");
-    tcase_set_timeout(tcase, 180);
-    tcase_add_test(tcase, setuid_in_main_reaches_every_thread);
-    tcase_add_test(tcase, setuid_in_a_thread_reaches_main_and_every_thread);
-    tcase_add_test(tcase, setuid_reaches_every_thread_in_a_thread_s_forked_child);
-    tcase_add_test(tcase, setuid_reaches_threads_that_are_starting_and_ending);
-    tcase_add_test(tcase, credentials_can_be_set_while_threads_start_and_end);
-    tcase_add_test(tcase, credentials_can_be_set_by_several_threads_at_once);
-    tcase_add_test(tcase, threads_that_set_credentials_last_thing_end);
-    suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return THREADS_ARE_PTHREADS ? TEST_SKIPPED : run_suite("credentials", add_tests);
 }
