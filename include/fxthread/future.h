@@ -174,7 +174,7 @@ FX_API void fx_as_completed_end(fx_as_completed *each);
 
 /* --- handles ---------------------------------------------------------------------------------- */
 
-/* Takes, or gives up, a handle; fx_future_unref(NULL) does nothing. The last unref of a future that
+/* Takes, or gives up, a handle; of NULL, nothing. The last unref of a future that
  * ended with an exception which nobody asked for calls the unread hook. Do not block. */
 FX_API fx_future *fx_future_ref(fx_future *future);
 FX_API void fx_future_unref(fx_future *future);

@@ -98,7 +98,7 @@ FX_API size_t fx_queue_size(fx_queue *queue);
  * for long; no stop point. */
 FX_API int fx_queue_shutdown(fx_queue *queue, bool immediate);
 
-/* Takes, or gives up, a handle; fx_queue_unref(NULL) does nothing. Whoever waits at a queue has a
+/* Takes, or gives up, a handle; of NULL, nothing. Whoever waits at a queue has a
  * handle or is sure that another one keeps his. Do not block. */
 FX_API fx_queue *fx_queue_ref(fx_queue *queue);
 FX_API void fx_queue_unref(fx_queue *queue);

@@ -124,7 +124,7 @@ FX_API int fx_thread_stop(fx_thread *thread);
  * first is raised the last one is, but a stop is never replaced. -EINVAL also: the code is 0. */
 FX_API int fx_thread_raise(fx_thread *thread, fx_exc code);
 
-/* Takes, or gives up, a handle. fx_thread_unref(NULL) does nothing. The last one out frees: the
+/* Takes, or gives up, a handle; of NULL, nothing. The last one out frees: the
  * thread itself holds one while it runs. Do not block. */
 FX_API fx_thread *fx_thread_ref(fx_thread *thread);
 FX_API void fx_thread_unref(fx_thread *thread);

@@ -53,7 +53,7 @@ FX_API int fx_timer_join(fx_timer *timer);
 FX_API int fx_timer_join_for(fx_timer *timer, fx_nsec timeout);
 FX_API int fx_timer_join_until(fx_timer *timer, fx_deadline deadline);
 
-/* Takes, or gives up, a handle; fx_timer_unref(NULL) does nothing. Do not block. */
+/* Takes, or gives up, a handle; of NULL, nothing. Do not block. */
 FX_API fx_timer *fx_timer_ref(fx_timer *timer);
 FX_API void fx_timer_unref(fx_timer *timer);
 

@@ -72,7 +72,8 @@ void fxi_thread_record_give_back_if_last(fx_thread *thread)
 
 fx_thread *fx_thread_ref(fx_thread *thread)
 {
-    fxi_add_relaxed(&thread->references, 1u); /* whoever calls this holds one already */
+    if (thread)
+        fxi_add_relaxed(&thread->references, 1u); /* whoever calls this holds one already */
     return thread;
 }
 

@@ -205,7 +205,8 @@ int fx_future_worker_status(fx_future *future, int *wstatus)
 
 fx_future *fx_future_ref(fx_future *future)
 {
-    fxi_add_relaxed(&future->references, 1u); /* whoever calls this holds one already */
+    if (future)
+        fxi_add_relaxed(&future->references, 1u); /* whoever calls this holds one already */
     return future;
 }
 

@@ -182,7 +182,8 @@ static void discard(struct fxi_queue_store *store, fx_callback free_item)
 
 fx_queue *fx_queue_ref(fx_queue *queue)
 {
-    fxi_add_relaxed(&queue->references, 1u); /* whoever calls this holds one already */
+    if (queue)
+        fxi_add_relaxed(&queue->references, 1u); /* whoever calls this holds one already */
     return queue;
 }
 

@@ -432,7 +432,8 @@ int fx_timer_join(fx_timer *timer)
 
 fx_timer *fx_timer_ref(fx_timer *timer)
 {
-    fxi_add_relaxed(&timer->references, 1u); /* whoever calls this holds one already */
+    if (timer)
+        fxi_add_relaxed(&timer->references, 1u); /* whoever calls this holds one already */
     return timer;
 }
 

@@ -105,6 +105,7 @@ START_TEST(null_is_einval)
     ck_assert_int_eq(fx_queue_set_compare(NULL, compare_ints), -EINVAL);
     ck_assert_uint_eq(fx_queue_size(NULL), 0);
     fx_queue_unref(NULL);
+    ck_assert_ptr_null(fx_queue_ref(NULL));
 }
 END_TEST
 

@@ -383,6 +383,7 @@ END_TEST
 START_TEST(unref_of_null_does_nothing)
 {
     fx_thread_unref(NULL);
+    ck_assert_ptr_null(fx_thread_ref(NULL));
 }
 END_TEST
 

@@ -350,6 +350,7 @@ START_TEST(giving_up_the_handle_does_not_disturb_a_timer)
     await(atomic_load(&calls) == 1);
     await(fx_active_count() == 1);
     fx_timer_unref(NULL);
+    ck_assert_ptr_null(fx_timer_ref(NULL));
 }
 END_TEST
 
