@@ -132,10 +132,10 @@ static _Noreturn void become_worker(const struct worker *worker)
     struct pool *pool = worker->pool;
     int kept[] = { pool->memory, pool->event };
     struct fxi_worker_plan plan = pool->plan;
-    uint32_t seat = worker->seat;
+    uint32_t seat = worker->seat, number = worker->number;
     pid_t parent = server.pid;
     fxi_descriptors_keep(kept, 2);
-    fxi_process_worker_main(&plan, seat, kept[0], kept[1], parent);
+    fxi_process_worker_main(&plan, seat, number, kept[0], kept[1], parent);
 }
 
 static void start(struct pool *pool, const struct fxi_server_order *order)

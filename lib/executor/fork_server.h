@@ -81,8 +81,8 @@ struct fxi_server_hello {
     int32_t rc; /* 0, or why it cannot be */
 };
 
-/* A worker, in its process: `memory` and `event` are open. */
-_Noreturn void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, int memory,
-                                       int event, pid_t server);
+/* A worker, the seat's `number`th, in its process: `memory` and `event` are open. */
+_Noreturn void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat,
+                                       uint32_t number, int memory, int event, pid_t server);
 
 #endif

@@ -121,6 +121,20 @@ void fxi_board_reset_seat(struct fxi_board *board, uint32_t number)
     fxi_store_relaxed(&seat->is_ready, 0u);
 }
 
+void fxi_board_make_known(struct fxi_board *board, uint32_t number, uint32_t worker)
+{
+    struct fxi_seat *seat = &board->seats[number];
+    fxi_store_relaxed(&seat->known, worker); /* it tells of nothing else */
+    fxi_futex_wake_shared(&seat->known, 1);
+}
+
+void fxi_board_await_being_known(struct fxi_seat *seat, uint32_t number)
+{
+    uint32_t known;
+    while ((known = fxi_load_relaxed(&seat->known)) != number)
+        fxi_futex_wait_shared(&seat->known, known, FX_FOREVER);
+}
+
 static bool may_go_on(struct fxi_board *board, struct fxi_seat *seat)
 {
     return fxi_load_acquire(&seat->bell) == FXI_BELL_RUNG ||

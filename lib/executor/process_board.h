@@ -87,6 +87,8 @@ enum fxi_bell { FXI_BELL_QUIET, FXI_BELL_RUNG, FXI_BELL_SLEEPS };
 struct fxi_seat {
     uint32_t bell;             /* enum fxi_bell; a futex word that is not private */
     uint32_t is_ready;         /* the initializer has succeeded */
+    uint32_t known;            /* the number of the latest worker here that the program has heard of; a
+                                * futex word that is not private */
     uint64_t done_tail __attribute__((aligned(FXI_CACHE_LINE)));
     uint64_t done[FXI_JOBS];
 } __attribute__((aligned(FXI_CACHE_LINE)));
@@ -142,10 +144,17 @@ void fxi_board_ring(struct fxi_seat *seat);
  * on. */
 void fxi_board_pass_over(struct fxi_board *board, uint32_t seat);
 
+/* The program has heard of the seat's worker of that number. */
+void fxi_board_make_known(struct fxi_board *board, uint32_t seat, uint32_t worker);
+
 /* The worker of that seat is gone. */
 void fxi_board_reset_seat(struct fxi_board *board, uint32_t seat);
 
 /* --- for a worker ----------------------------------------------------------------------------- */
+
+/* Waits until the program has heard of this worker, the seat's `number`th. Of one that it has not heard of
+ * it could not see the end: that one is to run no code of the program's. */
+void fxi_board_await_being_known(struct fxi_seat *seat, uint32_t number);
 
 /* Takes the first job in line: its number, or -1. */
 int fxi_board_take(struct fxi_board *board, uint32_t seat, uint64_t *ticket);

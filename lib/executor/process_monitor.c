@@ -107,6 +107,7 @@ static void worker_has_started(struct monitor *monitor, struct fxi_seat_record *
     seat->state = FXI_SEAT_TAKEN;
     pool->is_starved = false;
     fxi_lowlock_release(&pool->lock);
+    fxi_board_make_known(pool->board, (uint32_t)(seat - pool->seats), seat->number);
     monitor->reconnects = 0;
 }
 

@@ -256,8 +256,8 @@ static void end_with(pid_t server)
         fxi_process_exit(1);
 }
 
-void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, int memory,
-                             int event, pid_t server)
+void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, uint32_t number,
+                             int memory, int event, pid_t server)
 {
     worker = (struct worker){ 0 }; /* this process may have been forked for a worker's own pool */
     end_with(server);
@@ -273,6 +273,7 @@ void fxi_process_worker_main(const struct fxi_worker_plan *plan, uint32_t seat, 
     fxi_chunk_find_target = find_target;
     fxi_functions_forget();
     fxi_signals_set(plan->mask);
+    fxi_board_await_being_known(worker.seat, number);
     if (!initialize())
         end(1);
     end_with(server); /* again: the initializer may have changed the process's rights, which undoes it */
