@@ -115,7 +115,9 @@ FX_LOCK_PART bool fx_lock_is_taken_(fx_lock *lock)
 /* A lock that the caller holds and nobody waits for: `if (word == number) word = 0;`, as a
  * restartable sequence: a thread that is preempted, signalled or hit by a waiter's membarrier(2)
  * between the two instructions finds itself at the label `aborted`. On this processor a plain store
- * is a release; it pairs with the acquire in fx_lock_is_taken_. */
+ * is a release; it pairs with the acquire in fx_lock_is_taken_. The prefetch asks for the cache line
+ * as one to be written: where others have looked at the lock meanwhile, the comparison would ask for
+ * one to be read, and the store, or the compare-and-swap of the slow path, once more. */
 FX_LOCK_PART bool fx_lock_is_given_up_(fx_lock *lock)
 {
 #if defined FX_LOCK_RSEQ
@@ -127,6 +129,7 @@ FX_LOCK_PART bool fx_lock_is_given_up_(fx_lock *lock)
                  "3:\t.long 0, 0\n\t"
                  ".quad 1f, 2f - 1f, 4f\n\t"
                  ".popsection\n\t"
+                 "prefetchw %[word]\n\t"
                  "leaq 3b(%%rip), %%rax\n\t"
                  "movq %%rax, %[sequence]\n"
                  "1:\tcmpl %[number], %[word]\n\t"

@@ -77,10 +77,11 @@ enum {
 #define SKIPPED_MOST 8
 #define HAND_OVER_PAUSE FX_MSEC(2)
 #define GIVE_WAY_PAUSE FX_USEC(50)
-#define LENT_MOST FX_USEC(500)
+#define LENT_MOST FX_MSEC(1)
 #define RELEASES_BEFORE_LOOK 64
-#define PAUSING_LOOKS 5 /* the first ones, after 1, 2, 4, ... turns; before the others the processor
-                         * is lent out */
+#define TURNS_BEFORE_DENSE 4
+#define PAUSING_LOOKS 5 /* the first ones, after 1, 2, 4, ... pauses; before the others the
+                         * processor is lent out */
 
 #ifndef FXI_INJECT
 static const
@@ -89,9 +90,13 @@ struct fxi_lock_tuning fxi_lock_tuning = { .looks = 37, .calm_releases = 2000 };
 
 /* Of the calling thread: how many releases of contended locks in a row have met no contention; how
  * many it made while a waiter was on its way; when it last looked for starved waiters, and when it
- * last gave way to one on its way. */
+ * last lent its processor out, slept or gave way to a waiter on its way. */
 static _Thread_local unsigned calm, passed;
-static _Thread_local fx_deadline looked_at, gave_way_at;
+static _Thread_local fx_deadline looked_at, running_since;
+
+/* Of the calling thread, too: how many sections of contended locks it has ended since it last had to
+ * wait for one; how many such waits in a row came after one section at most. */
+static _Thread_local unsigned sections, turns;
 
 static bool is_free(uint32_t word)
 {
@@ -154,26 +159,56 @@ static bool try_acquire(const struct attempt *attempt)
     return false;
 }
 
-/* Each look takes the word's cache line away from the holder, so they become rarer. A holder that has
- * not released by then may have lost its processor, or others need this one: to lend it out costs
- * less than a sleep and the wake that ends it, which the holder would have to make. But who has been
- * without it for long takes its place in the queue, where its turn is sure to come. */
+/* Whether threads take turns at the lock, one section each: its holder will not be back at once. */
+static bool takes_turns(const fx_lock *lock)
+{
+    /* Of a lock that is not contended, no sections are counted. */
+    bool is_turn = sections <= 1 && (fxi_load_relaxed(&lock->word) & CONTENDED);
+    turns = is_turn ? turns + 1 : 0;
+    sections = 0;
+    return turns >= TURNS_BEFORE_DENSE;
+}
+
+static bool look_and_acquire(const struct attempt *attempt)
+{
+    return fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt);
+}
+
+/* A holder that ends one section after the other is disturbed by each look, which takes the word's
+ * cache line away from it: so they become rarer. One that takes turns is disturbed once, by the first
+ * look, and the lock stays free until the next one: so there is one after each pause. */
+static bool pause_and_look(const struct attempt *attempt, unsigned pauses, bool dense)
+{
+    for (unsigned i = 1; i < pauses; i++) {
+        fxi_cpu_relax();
+        if (dense && look_and_acquire(attempt))
+            return true;
+    }
+    fxi_cpu_relax();
+    return look_and_acquire(attempt);
+}
+
+/* A holder that has not released after some looks may have lost its processor, or others need this
+ * one: to lend it out costs less than a sleep and the wake that ends it, which the holder would have to
+ * make. But who has been without it for long takes its place in the queue, where its turn is sure to
+ * come, and who was woken goes back there at once: it is handed the lock before it sleeps. */
 static bool spin(const struct attempt *attempt)
 {
+    unsigned looks = fxi_lock_tuning.looks;
     fx_deadline lent_since = 0;
     if (fxi_processors() == 1 || fxi_current->operations) /* a task lets others run */
         return false;
-    for (unsigned look = 0; look < fxi_lock_tuning.looks; look++) {
-        bool lends = look >= PAUSING_LOOKS;
-        for (unsigned i = 0; !lends && i < 1u << look; i++)
-            fxi_cpu_relax();
-        if (lends) {
-            lent_since = lent_since ? lent_since : fx_now();
-            sched_yield();
-        }
-        if (fxi_lock_owner(attempt->lock) == 0 && try_acquire(attempt))
+    bool dense = takes_turns(attempt->lock);
+    for (unsigned look = 0; look < looks && look < PAUSING_LOOKS; look++)
+        if (pause_and_look(attempt, 1u << look, dense))
             return true;
-        if (lends && fx_now() - lent_since >= LENT_MOST)
+    for (unsigned look = PAUSING_LOOKS; look < looks && !attempt->woken; look++) {
+        lent_since = lent_since ? lent_since : fx_now();
+        sched_yield();
+        running_since = fx_now();
+        if (look_and_acquire(attempt))
+            return true;
+        if (running_since - lent_since >= LENT_MOST)
             return false;
     }
     return false;
@@ -211,7 +246,7 @@ static int acquire_parking(struct attempt *attempt, fx_deadline deadline, fx_dea
         .left = left_queue,
         .arg = attempt,
         .deadline = deadline,
-        .since = since ? since : fx_now(),
+        .since = since,
         .is_no_stop_point = attempt->is_no_stop_point,
     };
     calm = 0;
@@ -219,11 +254,13 @@ static int acquire_parking(struct attempt *attempt, fx_deadline deadline, fx_dea
         if (try_acquire(attempt) || spin(attempt))
             return 0;
         uintptr_t given = 0;
+        /* Only now: what spins is in a hurry, and the clock takes longer than many a section. */
+        wait.since = wait.since ? wait.since : fx_now();
         wait.at_front = attempt->woken;
         wait.wants = attempt->woken;
         wait.spins = attempt->woken; /* to be handed the lock */
         int rc = fxi_park_wait(&wait, &given);
-        looked_at = fx_now();
+        looked_at = running_since = fx_now();
         if (rc == 0 && given == FXI_LOCK_HANDED)
             return 0;
         if (rc == 0)
@@ -435,7 +472,8 @@ static int release_under_bucket(fx_lock *lock)
 
 /* Whether a release is to look at the queue: nobody is awake to take the lock or, now and then, the
  * one that is has been on its way for long, as there is no processor for it, and others may be
- * starving. *gives_way: the one on its way may be waiting for this very processor. */
+ * starving. *gives_way: the one on its way may be waiting for this very processor, which this thread
+ * has had for some time. */
 static bool must_look(uint32_t word, bool *gives_way)
 {
     *gives_way = false;
@@ -446,9 +484,9 @@ static bool must_look(uint32_t word, bool *gives_way)
     if (++passed % RELEASES_BEFORE_LOOK != 0)
         return false;
     fx_deadline now = fx_now();
-    *gives_way = now - gave_way_at >= GIVE_WAY_PAUSE;
+    *gives_way = now - running_since >= GIVE_WAY_PAUSE;
     if (*gives_way)
-        gave_way_at = now;
+        running_since = now;
     return now - looked_at >= HAND_OVER_PAUSE;
 }
 
@@ -480,6 +518,7 @@ FXI_NOINLINE int fx_lock_release_slow(fx_lock *lock)
             return release_under_bucket(lock);
         /* release: pairs with the acquire in try_acquire. From here on the lock may be gone. */
         if (fxi_cas_release(&lock->word, &word, without_holder(word))) {
+            sections++;
             if (gives_way)
                 sched_yield();
             return 0;
