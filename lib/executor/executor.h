@@ -181,6 +181,20 @@ struct fxi_task {
     size_t bytes;              /* of its memory, for ops->task_free */
 };
 
+/* One hold more of what is freed with the last one, which somebody may be giving up: false if that
+ * was it. For who finds it in a place that it leaves, by a lock that the caller has, before it is
+ * freed. */
+static inline bool fxi_hold_if_any(size_t *holds)
+{
+    size_t present = fxi_load_relaxed(holds);
+    do {
+        if (present == 0)
+            return false;
+        /* relaxed: the lock orders what the caller does with it */
+    } while (!fxi_cas_relaxed(holds, &present, present + 1));
+    return true;
+}
+
 static inline struct fxi_task *fxi_task_of(fx_future *future)
 {
     return fxi_container_of(future, struct fxi_task, future);

@@ -54,10 +54,9 @@ static struct fxi_pool *next_to_end(void)
     fxi_list_for_each(node, &pools.listed) {
         struct fxi_pool *pool = pool_of(node);
         if (pool->is_ended || (task && task->executor == &pool->executor) ||
-            fxi_load_relaxed(&pool->holds) == 0)
+            !fxi_hold_if_any(&pool->holds))
             continue;
         pool->is_ended = true;
-        fxi_pool_hold(pool);
         found = pool;
         break;
     }

@@ -49,12 +49,10 @@ static struct fxi_process_pool *next_to_end(void)
     fxi_lowlock_acquire(&pools.lock);
     fxi_list_for_each(node, &pools.listed) {
         struct fxi_process_pool *pool = pool_of(node);
-        if (pool->is_ended || fxi_load_relaxed(&pool->holds) == 0 ||
-            fxi_load_acquire(&pool->state) == FXI_PROCESS_POOL_ENDED ||
-            fxi_process_pool_is_own(pool))
+        if (pool->is_ended || fxi_load_acquire(&pool->state) == FXI_PROCESS_POOL_ENDED ||
+            fxi_process_pool_is_own(pool) || !fxi_hold_if_any(&pool->holds))
             continue;
         pool->is_ended = true;
-        fxi_process_pool_hold(pool);
         found = pool;
         break;
     }
