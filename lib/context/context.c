@@ -8,6 +8,8 @@
 #include "context/registry.h"
 #include "context/task_stack.h"
 #include "kernel/clone.h"
+#include "kernel/descriptor_fork.h"
+#include "kernel/process.h"
 
 _Thread_local struct fxi_context *fxi_current;
 __thread struct fx_scopes *fx_scope_own;
@@ -97,11 +99,13 @@ static void before_fork(void)
     fxi_registry_before_fork();
     mask_before_fork = mask;
     fxi_carrier_before_fork();
+    fxi_descriptors_before_fork();
 }
 
 static void after_fork(bool in_child)
 {
     fx_thread *self = fxi_current ? fxi_thread_of(fxi_current) : NULL;
+    fxi_descriptors_after_fork(in_child, fxi_process_is_forking());
     fxi_carrier_after_fork(in_child);
     if (in_child && self && self->carrier)
         fxi_tcb_relink(&self->carrier->tcb, true);

@@ -6,15 +6,19 @@
 #include <sys/socket.h>
 
 #include "kernel/descriptor.h"
+#include "kernel/descriptor_fork.h"
 #include "kernel/inject.h"
 #include "kernel/syscall.h"
 
 int fxi_channel_new(int ends[2])
 {
     long rc = fxi_inject(FXI_INJECT_DESCRIPTOR);
-    if (rc == 0)
-        rc = fxi_syscall4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-                          ends);
+    if (rc != 0)
+        return (int)rc;
+    fxi_sigmask mask = fxi_descriptors_begin();
+    rc = fxi_syscall4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                      ends);
+    fxi_descriptors_made(mask, ends, rc == 0 ? 2 : 0);
     return (int)rc;
 }
 
@@ -46,21 +50,15 @@ int fxi_channel_send(int channel, const void *message, size_t size, const int *d
                                                                                    : -EPIPE;
 }
 
-static int take_descriptors(struct msghdr *header, int *descriptors, int most)
+static int take_descriptors(struct msghdr *header, int *descriptors)
 {
     int found = 0;
     for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
         if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
             continue;
         int n = (int)((part->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        for (int i = 0; i < n; i++) {
-            int descriptor;
-            memcpy(&descriptor, CMSG_DATA(part) + (size_t)i * sizeof(int), sizeof descriptor);
-            if (found < most)
-                descriptors[found++] = descriptor;
-            else
-                fxi_descriptor_close(descriptor);
-        }
+        memcpy(&descriptors[found], CMSG_DATA(part), (size_t)n * sizeof(int));
+        found += n;
     }
     return found;
 }
@@ -74,10 +72,17 @@ int fxi_channel_receive(int channel, void *message, size_t size, int *descriptor
                              .msg_control = &control,
                              .msg_controllen = sizeof control };
     long rc;
+    int came[FXI_CHANNEL_DESCRIPTORS_MOST], most = n ? *n : 0;
+    fxi_sigmask mask = fxi_descriptors_begin();
     do
         rc = fxi_syscall3(SYS_recvmsg, channel, &header, MSG_CMSG_CLOEXEC);
     while (rc == -EINTR);
-    int found = rc > 0 ? take_descriptors(&header, descriptors, n ? *n : 0) : 0;
+    int found = rc > 0 ? take_descriptors(&header, came) : 0;
+    fxi_descriptors_made(mask, came, found);
+    while (found > most)
+        fxi_descriptor_close(came[--found]);
+    for (int i = 0; i < found; i++)
+        descriptors[i] = came[i];
     if (n)
         *n = found;
     return rc >= 0 ? (int)rc : (rc == -EAGAIN ? -EAGAIN : 0);

@@ -5,12 +5,13 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "kernel/descriptor_fork.h"
 #include "kernel/syscall.h"
 
 void fxi_descriptor_close(int descriptor)
 {
     if (descriptor >= 0)
-        fxi_syscall1(SYS_close, descriptor);
+        fxi_descriptor_close_noted(descriptor);
 }
 
 /* First out of the way of those places, then into them. */
@@ -32,6 +33,7 @@ void fxi_descriptors_keep(int *kept, int n)
     if (fxi_syscall3(SYS_close_range, 3 + n, ~0u, 0) != 0)
         for (long i = 3 + n, most = sysconf(_SC_OPEN_MAX); i < most; i++)
             fxi_syscall1(SYS_close, i);
+    fxi_descriptors_forget();
 }
 
 int fxi_descriptor_raise(int descriptor)

@@ -6,6 +6,7 @@
 
 #include "base/annotate.h"
 #include "base/atomic.h"
+#include "kernel/descriptor_fork.h"
 #include "kernel/inject.h"
 #include "kernel/syscall.h"
 
@@ -16,12 +17,15 @@
 int fxi_epoll_open(void)
 {
     int rc = fxi_inject(FXI_INJECT_EPOLL);
-    return rc != 0 ? rc : (int)fxi_syscall1(SYS_epoll_create1, EPOLL_CLOEXEC);
+    if (rc != 0)
+        return rc;
+    fxi_sigmask mask = fxi_descriptors_begin();
+    return fxi_descriptor_made(mask, fxi_syscall1(SYS_epoll_create1, EPOLL_CLOEXEC));
 }
 
 void fxi_epoll_close(int epoll)
 {
-    fxi_syscall1(SYS_close, epoll);
+    fxi_descriptor_close_noted(epoll);
 }
 
 static int control(int epoll, int operation, int fd, struct epoll_event *event)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/descriptor_fork.h"
 #include "kernel/inject.h"
 #include "kernel/signal.h"
 #include "kernel/syscall.h"
@@ -21,7 +22,10 @@ static long allowed(void)
 int fxi_process_open(pid_t pid)
 {
     long rc = allowed();
-    return (int)(rc == 0 ? fxi_syscall2(SYS_pidfd_open, pid, 0) : rc);
+    if (rc != 0)
+        return (int)rc;
+    fxi_sigmask mask = fxi_descriptors_begin();
+    return fxi_descriptor_made(mask, fxi_syscall2(SYS_pidfd_open, pid, 0));
 }
 
 int fxi_process_signal(int process, int number)
@@ -34,13 +38,22 @@ void fxi_process_signal_child(pid_t pid, int number)
     fxi_syscall2(SYS_kill, pid, number);
 }
 
+static _Thread_local bool is_forking;
+
 pid_t fxi_process_fork(void)
 {
     int rc = fxi_inject(FXI_INJECT_FORK);
     if (rc != 0)
         return rc;
+    is_forking = true;
     pid_t pid = fork();
+    is_forking = false;
     return pid >= 0 ? pid : -errno;
+}
+
+bool fxi_process_is_forking(void)
+{
+    return is_forking;
 }
 
 int fxi_process_reap(pid_t pid)

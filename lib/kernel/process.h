@@ -18,6 +18,9 @@ void fxi_process_signal_child(pid_t pid, int number);
 /* libc's fork(), with its handlers. The pid, 0 in the child, or -EAGAIN or -ENOMEM. */
 pid_t fxi_process_fork(void);
 
+/* Whether that is what the calling thread is in; for those handlers. */
+bool fxi_process_is_forking(void);
+
 /* Waits for a child and reaps it: its status as waitpid(2) tells it, or -1: somebody else has. */
 int fxi_process_reap(pid_t pid);
 

@@ -11,6 +11,7 @@
 #include <sys/sysinfo.h>
 
 #include "base/annotate.h"
+#include "kernel/descriptor_fork.h"
 #include "kernel/inject.h"
 #include "kernel/syscall.h"
 
@@ -23,11 +24,12 @@ static int open_memory(void)
     long rc = fxi_inject(FXI_INJECT_DESCRIPTOR);
     if (rc != 0)
         return (int)rc;
+    fxi_sigmask mask = fxi_descriptors_begin();
     rc = fxi_syscall2(SYS_memfd_create, "fxthread",
                       MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (rc == -EINVAL) /* an older kernel */
         rc = fxi_syscall2(SYS_memfd_create, "fxthread", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return (int)rc;
+    return fxi_descriptor_made(mask, rc);
 }
 
 /* Beyond the limit the kernel would send SIGXFSZ. */
@@ -51,7 +53,7 @@ int fxi_shared_new(size_t size)
                           F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     if (rc == 0)
         return descriptor;
-    fxi_syscall1(SYS_close, descriptor);
+    fxi_descriptor_close_noted(descriptor);
     return -ENOMEM;
 }
 

@@ -212,6 +212,59 @@ START_TEST(the_program_may_fork_and_exec_meanwhile)
 }
 END_TEST
 
+/* Descriptors of the kinds that pools need; without memory of the heap. */
+static int pool_descriptors(void)
+{
+    static const char *const kinds[] = { "socket:", "anon_inode:", "/memfd:fxthread" };
+    int n = 0;
+    for (int fd = 0; fd < 1024; fd++) {
+        char path[40], name[40] = "";
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        if (readlink(path, name, sizeof name - 1) > 0)
+            for (int kind = 0; kind < 3; kind++)
+                n += strncmp(name, kinds[kind], strlen(kinds[kind])) == 0;
+    }
+    return n;
+}
+
+static void *make_and_end_pools(void *unused)
+{
+    while (!atomic_load(&board->told)) {
+        fx_executor *pool = fx_process_pool_new(&(fx_process_pool_attr){ .max_workers = 2 });
+        fx_future *future = pool ? fx_submit_copy(pool, count, NULL, 0, 0) : NULL;
+        expect(future != NULL);
+        if (future)
+            expect_int(fx_future_result_for(future, FX_SEC(await_limit()), NULL), ==, 0);
+        fx_future_unref(future);
+        fx_executor_unref(pool);
+    }
+    return unused;
+}
+
+START_TEST(a_child_forked_while_pools_are_made_and_ended_has_none_of_their_descriptors)
+{
+    enum { MAKERS = 3, FORKS = 100 };
+    int before = pool_descriptors(), n = scaled(FORKS);
+    fx_thread *makers[MAKERS];
+    for (int i = 0; i < MAKERS; i++)
+        makers[i] = fx_thread_spawn(make_and_end_pools, NULL);
+    await(atomic_load(&board->done) >= MAKERS);
+    for (int i = 0; i < n; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(pool_descriptors() - before);
+        int code = child_code(child);
+        ck_assert_msg(code == 0, "child %d has %d", i, code);
+    }
+    atomic_store(&board->told, 1);
+    for (int i = 0; i < MAKERS; i++) {
+        ck_assert_int_eq(fx_thread_join_for(makers[i], FX_SEC(await_limit()), NULL), 0);
+        fx_thread_unref(makers[i]);
+    }
+    ck_assert_msg(!record_failure(), "%s", record_failure());
+}
+END_TEST
+
 static int end_at_once(void)
 {
     return 0;
@@ -367,6 +420,9 @@ static void add_tests(TCase *tests)
                         2);
     if (CHILD_MAY_ALLOCATE && !THREADS_ARE_PTHREADS)
         tcase_add_test(tests, the_program_may_fork_and_exec_meanwhile);
+    if (CHILD_MAY_ALLOCATE && !THREADS_ARE_PTHREADS)
+        tcase_add_test(tests,
+                       a_child_forked_while_pools_are_made_and_ended_has_none_of_their_descriptors);
     tcase_add_test(tests, a_child_that_ends_in_any_way_takes_nothing_along);
     tcase_add_loop_test(tests, no_process_outlives_the_program, 0, ENDS);
     tcase_add_test(tests, not_even_a_stopped_worker_outlives_the_program);
