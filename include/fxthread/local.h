@@ -3,7 +3,8 @@
  *
  * A context (a thread, later a task) has its own value under each key, NULL at first. When it ends,
  * each value that is not NULL is taken out and given to its key's destructor; a destructor that sets
- * values has them destroyed too, in up to 4 rounds in all, in no particular order.
+ * values has them destroyed too, in up to 4 rounds in all, in no particular order. What one raises goes
+ * to the excepthook, and the others are called all the same.
  *
  *     static fx_local buffer_key;                         // 0 until made: 0 is never a key
  *     fx_local_create(&buffer_key, free);

@@ -1,9 +1,9 @@
 #include "executor/chunk.h"
+#include "stop/caught.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "future/caught.h"
 #include "stop/raise.h"
 #include "stop/walk.h"
 

@@ -9,10 +9,10 @@
 #include "executor/io_wait.h"
 #include "executor/pool.h"
 #include "executor/request.h"
-#include "future/caught.h"
 #include "future/follow.h"
 #include "kernel/io.h"
 #include "kernel/processor.h"
+#include "stop/caught.h"
 #include "stop/stop.h"
 
 enum { OVER = 1, ASKED = 2 };

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "executor/chunk.h"
-#include "future/caught.h"
 #include "libc/alloc.h"
+#include "stop/caught.h"
 #include "stop/raise.h"
 #include "stop/stop.h"
 #include "stop/walk.h"

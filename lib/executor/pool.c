@@ -6,10 +6,10 @@
 
 #include "executor/io.h"
 #include "executor/request.h"
-#include "future/caught.h"
 #include "kernel/switch.h"
 #include "libc/alloc.h"
 #include "park/park.h"
+#include "stop/caught.h"
 
 #define SPARES_MOST 8 /* workers beyond max_workers, in place of those that a task holds */
 #define IDLE_TIMEOUT_DEFAULT FX_SEC(10)

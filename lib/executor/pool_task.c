@@ -15,9 +15,9 @@
 #include "executor/pool.h"
 #include "executor/request.h"
 #include "executor/time_limit.h"
-#include "future/caught.h"
 #include "kernel/processor.h"
 #include "libc/tcb.h"
+#include "stop/caught.h"
 #include "stop/handler.h"
 #include "stop/stop.h"
 #include "thread/end.h"
@@ -43,22 +43,14 @@ static void set_over(struct fxi_pool_task *task, struct fxi_fiber *fiber)
     }
 }
 
-/* Destructors of fx_locals are the program's, and may raise. */
-static void destroy_locals(void *arg)
-{
-    (void)arg;
-    fxi_thread_run_destructors(false);
-    fxi_keep_frame();
-}
-
 static void end_task(struct fxi_fiber *fiber)
 {
     struct fxi_pool_task *task = fxi_pool_task_of(fiber->task);
     if (!(fiber->task->flags & FXI_TASK_IO)) /* of those it is over before, and was never a fiber's */
         set_over(task, fiber);
     fxi_time_limit_end(fiber->task, fiber->time_limit);
-    if (fiber->context.locals && fxi_call_caught(&fiber->context, destroy_locals, NULL))
-        fxi_raised_drop(&fiber->context);
+    if (fiber->context.locals)
+        fxi_thread_run_destructors(false);
     fxi_fiber_renew(fiber);
     fx_future_unref(&task->task.future);
     /* It has forked, and is all there is in this process. */

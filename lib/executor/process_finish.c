@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "executor/process_pool.h"
-#include "future/caught.h"
 #include "libc/alloc.h"
+#include "stop/caught.h"
 
 #define BATCH 64 /* are taken off the board at a time */
 

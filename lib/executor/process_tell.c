@@ -7,10 +7,10 @@
 
 #include "context/thread_record.h"
 #include "executor/process_pool.h"
-#include "future/caught.h"
 #include "future/follow.h"
 #include "libc/tcb.h"
 #include "park/park.h"
+#include "stop/caught.h"
 
 /* With pthread_exit() in one callback the others are called all the same. */
 static void call(struct fxi_process_task *task)

@@ -19,13 +19,13 @@
 #include "executor/chunk.h"
 #include "executor/fork_server.h"
 #include "executor/process_board.h"
-#include "future/caught.h"
 #include "kernel/descriptor.h"
 #include "kernel/event.h"
 #include "kernel/futex.h"
 #include "kernel/process.h"
 #include "kernel/shared_memory.h"
 #include "libc/tcb.h"
+#include "stop/caught.h"
 #include "stop/walk.h"
 
 struct worker {

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "executor/admit.h"
-#include "future/caught.h"
 #include "future/follow.h"
 #include "libc/alloc.h"
+#include "stop/caught.h"
 #include "stop/walk.h"
 
 #define ALIGNMENT 16 /* of malloc's memory */

@@ -7,8 +7,8 @@
 #include <errno.h>
 
 #include "executor/executor.h"
-#include "future/caught.h"
 #include "future/follow.h"
+#include "stop/caught.h"
 #include "stop/raise.h"
 #include "stop/walk.h"
 

@@ -5,8 +5,8 @@
 #include "executor/pool.h"
 #include "executor/io.h"
 #include "executor/request.h"
-#include "future/caught.h"
 #include "kernel/processor.h"
+#include "stop/caught.h"
 #include "stop/chain.h"
 #include "stop/walk.h"
 

@@ -4,11 +4,10 @@
 #include <pthread.h>
 
 #include "context/thread_record.h"
-#include "future/caught.h"
 #include "future/lock.h"
 #include "libc/alloc.h"
 #include "park/park.h"
-#include "stop/excepthook.h"
+#include "stop/caught.h"
 #include "stop/raise.h"
 #include "stop/walk.h"
 
@@ -166,27 +165,6 @@ static FXI_PASSES_ON void make_call(void *arg)
     fxi_keep_frame();
 }
 
-static void tell_excepthook(void *self)
-{
-    struct fxi_context *context = self;
-    struct fxi_raised raised = context->raised; /* the hook may raise and catch */
-    context->raised.payload = NULL;
-    fxi_excepthook_tell(fxi_thread_of(context), &raised);
-    context->raised = raised;
-}
-
-/* What the hook itself raises is dropped with the exception that it was told of. */
-static void report(struct fxi_context *self)
-{
-    void *payload = self->raised.payload;
-    fx_callback free_payload = self->raised.free_payload;
-    if (fxi_call_caught(self, tell_excepthook, self))
-        fxi_raised_drop(self);
-    self->raised.payload = NULL;
-    if (payload && free_payload)
-        free_payload(payload);
-}
-
 static void raised(struct round *round)
 {
     struct fxi_context *self = round->self;
@@ -197,7 +175,7 @@ static void raised(struct round *round)
     } else if (interrupts) {
         fxi_raised_drop(self);
     } else {
-        report(self);
+        fxi_raised_report(self);
     }
 }
 

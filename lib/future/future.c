@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "future/caught.h"
 #include "future/follow.h"
 #include "future/lock.h"
 #include "libc/alloc.h"
 #include "park/park.h"
+#include "stop/caught.h"
 #include "stop/raise.h"
 
 void fxi_future_init(fx_future *future, const struct fxi_future_kind *kind, uint32_t references)

@@ -121,7 +121,7 @@ static inline bool fxi_future_start(fx_future *future)
  * True: a callback was stopped, or ended its thread, after which the others ran; the exception
  * stands in the calling context's `raised`. A public function that may raise then goes on with
  * fxi_raise_stored(); a worker, which outlives all callbacks, with fxi_raised_drop()
- * (future/caught.h). */
+ * (stop/caught.h). */
 bool fxi_future_finish(fx_future *future, void *result);
 bool fxi_future_finish_raised(fx_future *future, struct fxi_raised *raised);
 bool fxi_future_finish_code(fx_future *future, fx_exc code, const char *message);

@@ -2,8 +2,8 @@
  *
  * The hook is a foreign frame to a stop, which waits for its return: what came out of it would be
  * dropped. */
-#include "future/caught.h"
 #include "future/future.h"
+#include "stop/caught.h"
 #include "stop/raise.h"
 
 static fx_unread_hook present;

@@ -82,7 +82,7 @@ void fxi_libc_enter(void)
 }
 #endif
 
-static bool destroy_key(pthread_key_t key)
+static bool destroy_key(pthread_key_t key, fxi_destructor_call call)
 {
     void *value = pthread_getspecific(key); /* NULL for one whose key was deleted */
     void (*destructor)(void *) = fxi_load_relaxed(&__pthread_keys[key].destructor);
@@ -90,11 +90,11 @@ static bool destroy_key(pthread_key_t key)
         return false;
     pthread_setspecific(key, NULL);
     if (destructor)
-        destructor(value);
+        call(destructor, value);
     return destructor != NULL;
 }
 
-static bool destroy_key_values(void)
+static bool destroy_key_values(fxi_destructor_call call)
 {
     struct key_value **blocks =
         (struct key_value **)(void *)(own_descriptor() + fxi_tcb_layout.specific);
@@ -102,23 +102,32 @@ static bool destroy_key_values(void)
     for (unsigned b = 0; b < PTHREAD_KEYS_MAX / KEYS_PER_BLOCK; b++)
         for (unsigned i = 0; blocks[b] && i < KEYS_PER_BLOCK; i++)
             if (blocks[b][i].data)
-                found |= destroy_key(b * KEYS_PER_BLOCK + i);
+                found |= destroy_key(b * KEYS_PER_BLOCK + i, call);
     return found;
 }
 
 #ifndef FXI_TSAN
 
-bool fxi_libc_run_destructors(void)
+static void destroy_objects(void *all)
 {
     __call_tls_dtors();
-    return destroy_key_values();
+    *(bool *)all = true;
+}
+
+bool fxi_libc_run_destructors(fxi_destructor_call call)
+{
+    /* libc takes an object from its list before it destroys it: what is left is destroyed next. */
+    for (bool all = false; !all;)
+        call(destroy_objects, &all);
+    return destroy_key_values(call);
 }
 
 #else
 /* The pthread underneath does it at its own end. */
-bool fxi_libc_run_destructors(void)
+bool fxi_libc_run_destructors(fxi_destructor_call call)
 {
     (void)destroy_key_values;
+    (void)call;
     return false;
 }
 #endif

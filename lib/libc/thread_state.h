@@ -4,12 +4,17 @@
 
 #include <stdbool.h>
 
+#include <fxthread/base.h>
+
 /* First of all in a new thread: what pthread_create's threads set up for libc. */
 void fxi_libc_enter(void);
 
+/* Calls fn(arg), which is the program's, or calls what is, and returns however that ends. */
+typedef void (*fxi_destructor_call)(fx_callback fn, void *arg);
+
 /* Runs the destructors of the C++ thread_local objects that live, and one round over the values of
- * pthread keys. Whether there was a value. */
-bool fxi_libc_run_destructors(void);
+ * pthread keys, all through `call`. Whether there was a value. */
+bool fxi_libc_run_destructors(fxi_destructor_call call);
 
 /* What pthread_exit() or a cancellation left as the thread's result. */
 void *fxi_libc_exit_result(void);

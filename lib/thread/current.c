@@ -1,5 +1,7 @@
 /* The calling thread, the main thread, and all that are alive. */
+#include "context/hooks.h"
 #include "context/registry.h"
+#include "kernel/clone.h"
 
 fx_thread *fx_current_thread(void)
 {
@@ -34,4 +36,12 @@ size_t fx_active_count(void)
     size_t count = fxi_registry_count;
     fxi_registry_unlock(mask);
     return count;
+}
+
+/* Main is a context from the beginning: it can be stopped, and is told of its end by libc, though it may
+ * never call the library. */
+FXI_AT_LOAD(FXI_FLOOR_THREAD) static void adopt_main(void)
+{
+    if (fxi_registry_main()->native_id == fxi_gettid())
+        fxi_self();
 }

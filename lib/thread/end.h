@@ -13,4 +13,7 @@ void fxi_thread_run_destructors(bool of_libc);
  * record may be gone after the caller's own reference. */
 void fxi_thread_publish_end(fx_thread *thread, const uint32_t *end_word);
 
+/* At the end of the program: waits for the threads that are not daemons. */
+void fxi_thread_join_all(void);
+
 #endif

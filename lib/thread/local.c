@@ -186,7 +186,7 @@ int fx_local_set(fx_local key, void *value)
     return 0;
 }
 
-bool fxi_local_destroy_round(struct fxi_context *self)
+bool fxi_local_destroy_round(struct fxi_context *self, fxi_destructor_call call)
 {
     bool found = false;
     /* A destructor may make the table grow: it is looked up anew each time. */
@@ -197,7 +197,7 @@ bool fxi_local_destroy_round(struct fxi_context *self)
         fx_callback destructor = slot ? fxi_load_relaxed(&slot->destructor) : NULL;
         if (!destructor)
             continue;
-        destructor(entry.value);
+        call(destructor, entry.value);
         found = true;
     }
     return found;

@@ -1,7 +1,7 @@
 /* The end of the program: the threads that are not daemons are waited for. */
-#include "context/hooks.h"
 #include "context/registry.h"
 #include "park/park.h"
+#include "thread/end.h"
 
 /* A thread to wait for, with a reference; NULL: none is left. */
 static fx_thread *next_to_join(void)
@@ -30,7 +30,7 @@ static void announce_exit(void)
         fxi_unpark(&fxi_thread_of(self)->state, SIZE_MAX);
 }
 
-static void join_all(void)
+void fxi_thread_join_all(void)
 {
     announce_exit();
     fx_thread *thread;
@@ -38,11 +38,4 @@ static void join_all(void)
         fx_thread_join(thread, NULL);
         fx_thread_unref(thread);
     }
-}
-
-static struct fxi_hooks hooks = { .program_exit = join_all };
-
-FXI_AT_LOAD(FXI_FLOOR_THREAD) static void register_hooks(void)
-{
-    fxi_hooks_register(&hooks);
 }

@@ -42,7 +42,7 @@
 #include "kernel/lowlock.h"
 #include "libc/alloc.h"
 #include "park/park.h"
-#include "stop/excepthook.h"
+#include "stop/caught.h"
 #include "stop/stop.h"
 
 #define NEVER INT64_MAX /* a deadline that is not waited for */
@@ -130,26 +130,10 @@ static bool run_in_own_thread(fx_timer *timer)
     return started;
 }
 
-/* Calls inside a net for the library's exceptions: whether one was raised. */
-static bool call_in_net(fx_thread *self, fx_callback call, void *arg)
-{
-    struct fxi_net net;
-    if (fxi_jump_save(&net.jump) != 0)
-        return true;
-    fxi_net_spread(&self->context, &net);
-    call(arg);
-    return false;
-}
-
 static void call_function(void *arg)
 {
     fx_timer *timer = arg;
     timer->fn(timer->arg);
-}
-
-static void report(void *self)
-{
-    fxi_excepthook_call(self);
 }
 
 /* The keeper's thread has to live on however fn ends, so fn gets the nets that a thread has from
@@ -160,8 +144,8 @@ static void call_and_survive(fx_thread *self, fx_timer *timer)
     __pthread_unwind_buf_t net;
     if (__sigsetjmp_cancel(net.__cancel_jmp_buf, 0) == 0) {
         __pthread_register_cancel(&net);
-        if (call_in_net(self, call_function, timer))
-            call_in_net(self, report, self);
+        if (fxi_call_caught(&self->context, call_function, timer))
+            fxi_raised_report(&self->context);
     } else {
         self->context.scopes.innermost = outer->outside; /* the scopes of frames that are gone */
         fxi_tcb_resume(&self->carrier->tcb);

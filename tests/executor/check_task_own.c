@@ -122,6 +122,46 @@ START_TEST(what_is_a_tasks_own_survives_its_waits)
 }
 END_TEST
 
+static fx_local raising_key;
+
+static void raise_17(void *value)
+{
+    (void)value;
+    fx_raise(17);
+}
+
+static void ignore(fx_thread *t, const fx_exc_info *info)
+{
+    (void)t;
+    (void)info;
+}
+
+static void *set_both_locals(void *arg)
+{
+    expect_int(fx_local_set(raising_key, arg), ==, 0);
+    expect_int(fx_local_set(key, arg), ==, 0);
+    return arg;
+}
+
+static void *find_no_local(void *arg)
+{
+    expect(fx_local_get(raising_key) == NULL);
+    expect(fx_local_get(key) == NULL);
+    return arg;
+}
+
+START_TEST(a_destructor_that_raises_leaves_nothing_to_the_next_task)
+{
+    fx_set_excepthook(ignore);
+    ck_assert_int_eq(fx_local_create(&raising_key, raise_17), 0);
+    ck_assert_int_eq(fx_local_create(&key, count_destroyed), 0);
+    result_of(submit(pool, set_both_locals, (void *)1));
+    result_of(submit(pool, find_no_local, NULL));
+    end();
+    ck_assert_int_eq(atomic_load(&destroyed), 1);
+}
+END_TEST
+
 static void *look_around(void *arg)
 {
     fx_thread *worker = fx_current_thread();
@@ -218,6 +258,7 @@ static void add_tests(TCase *tests)
     tcase_add_checked_fixture(tests, one_worker, NULL);
     tcase_add_loop_test(tests, what_is_a_tasks_own_survives_its_waits, 0,
                         sizeof keepers / sizeof keepers[0]);
+    tcase_add_test(tests, a_destructor_that_raises_leaves_nothing_to_the_next_task);
     tcase_add_test(tests, a_task_knows_its_executor_and_its_worker);
     tcase_add_test(tests, however_a_task_ends_its_worker_lives_on);
     if (!SIGNAL_STACK_IS_TAKEN && !THREADS_ARE_PTHREADS)

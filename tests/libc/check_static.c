@@ -79,6 +79,20 @@ static void *fork_and_set_ids(void *arg)
     return arg;
 }
 
+static void *end_late(void *arg)
+{
+    fx_sleep(FX_MSEC(50));
+    _exit(7);
+    return arg;
+}
+
+/* Of an archive a program gets what it refers to: this is what nothing in it refers to. */
+static int end_before_a_thread(void)
+{
+    fx_thread_unref(fx_thread_spawn(end_late, NULL));
+    exit(9);
+}
+
 int main(void)
 {
     expect_int(pthread_key_create(&key, count_value), ==, 0);
@@ -88,5 +102,6 @@ int main(void)
     expect_int(counted, ==, atomic_load(&wanted));
     crew_run(8, print);
     crew_run(1, fork_and_set_ids);
+    expect_int(child_run(end_before_a_thread), ==, 7);
     return record_status();
 }

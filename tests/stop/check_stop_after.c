@@ -82,6 +82,8 @@ static void leaves_regions_open(void)
 
 START_TEST(what_a_thread_left_disabled_or_pending_is_not_the_next_ones)
 {
+    pthread_key_create(&pthread_key, count_destroyed);
+    fx_local_create(&key, count_destroyed);
     for (int i = 0; i < scaled(12); i++) {
         victim_start(leaves_regions_open);
         await(victim_turns() == 1);

@@ -240,6 +240,114 @@ START_TEST(destructors_run_however_the_thread_ends)
 }
 END_TEST
 
+/* --- destructors that raise --- */
+
+static atomic_int reports, last_report;
+
+static void count_reports(fx_thread *t, const fx_exc_info *info)
+{
+    (void)t;
+    atomic_store(&last_report, info->code);
+    atomic_fetch_add(&reports, 1);
+}
+
+static void raise_17(void *value)
+{
+    (void)value;
+    fx_raise(17);
+}
+
+static void exit_thread(void *value)
+{
+    fx_thread_exit(value);
+}
+
+static fx_local keys_that_differ[3];
+
+static void make_keys_that_differ(void)
+{
+    fx_callback destructors[] = {count_destroyed, raise_17, count_destroyed};
+    for (int i = 0; i < 3; i++)
+        keys_that_differ[i] = key_with(destructors[i]);
+}
+
+static void *set_keys_that_differ(void *value)
+{
+    for (int i = 0; i < 3; i++)
+        fx_local_set(keys_that_differ[i], value);
+    return value;
+}
+
+START_TEST(what_a_destructor_raises_is_reported_and_the_others_run)
+{
+    int value;
+    fx_set_excepthook(count_reports);
+    make_keys_that_differ();
+    ck_assert_ptr_eq(in_a_thread(set_keys_that_differ, &value), &value);
+    ck_assert_int_eq(atomic_load(&reports), 1);
+    ck_assert_int_eq(atomic_load(&last_report), 17);
+    ck_assert_int_eq(atomic_load(&destroyed), 2);
+    ck_assert_ptr_eq(in_a_foreign_thread(set_keys_that_differ, &value), &value);
+    ck_assert_int_eq(atomic_load(&reports), 2);
+    ck_assert_int_eq(atomic_load(&destroyed), 4);
+}
+END_TEST
+
+START_TEST(a_destructor_that_exits_ends_itself_alone)
+{
+    int value;
+    make_keys_that_differ();
+    keys_that_differ[1] = key_with(exit_thread);
+    ck_assert_ptr_eq(in_a_thread(set_keys_that_differ, &value), &value);
+    ck_assert_int_eq(atomic_load(&destroyed), 2);
+}
+END_TEST
+
+static void *set_and_raise(void *value)
+{
+    set_keys_that_differ(value);
+    fx_raise_msg(-EIO, "before them");
+}
+
+START_TEST(what_ended_the_thread_is_told_whatever_its_destructors_raise)
+{
+    int value;
+    fx_exc_info info;
+    fx_set_excepthook(count_reports);
+    make_keys_that_differ();
+    fx_thread *t = fx_thread_spawn(set_and_raise, &value);
+    ck_assert_int_eq(fx_thread_join(t, NULL), 0);
+    ck_assert_int_eq(atomic_load(&reports), 2);
+    ck_assert_int_eq(fx_thread_exception(t), -EIO);
+    ck_assert_int_eq(fx_thread_exception_info(t, &info), 0);
+    ck_assert_int_eq(info.code, -EIO);
+    ck_assert_str_eq(info.message, "before them");
+    fx_thread_unref(t);
+}
+END_TEST
+
+#ifndef FXI_TSAN /* where libc runs them when the thread is no more the library's */
+static pthread_key_t libcs_key;
+
+static void *set_libcs_key_too(void *value)
+{
+    pthread_setspecific(libcs_key, value);
+    return set_keys_that_differ(value);
+}
+
+START_TEST(destructors_of_libcs_keys_may_raise_in_the_librarys_threads)
+{
+    int value;
+    fx_set_excepthook(count_reports);
+    make_keys_that_differ();
+    ck_assert_int_eq(pthread_key_create(&libcs_key, raise_17), 0);
+    ck_assert_ptr_eq(in_a_thread(set_libcs_key_too, &value), &value);
+    ck_assert_int_eq(atomic_load(&reports), 2);
+    ck_assert_int_eq(atomic_load(&destroyed), 2);
+}
+END_TEST
+#endif
+
 static atomic_int value_seen_in_destructor;
 
 static void set_again(void *value)
@@ -438,6 +546,12 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, no_destructor_for_a_value_of_null);
     tcase_add_test(tests, values_of_a_deleted_key_are_dropped_and_not_destroyed);
     tcase_add_test(tests, destructors_run_however_the_thread_ends);
+    tcase_add_test(tests, what_a_destructor_raises_is_reported_and_the_others_run);
+    tcase_add_test(tests, a_destructor_that_exits_ends_itself_alone);
+    tcase_add_test(tests, what_ended_the_thread_is_told_whatever_its_destructors_raise);
+#ifndef FXI_TSAN
+    tcase_add_test(tests, destructors_of_libcs_keys_may_raise_in_the_librarys_threads);
+#endif
     tcase_add_test(tests, a_value_set_again_in_its_destructor_is_destroyed_in_4_rounds_in_all);
     tcase_add_test(tests, a_value_set_in_another_keys_destructor_is_destroyed_too);
     tcase_add_test(tests, a_destructor_may_delete_its_key_and_make_others);

@@ -306,6 +306,31 @@ static int storm_of_threads_that_are_waited_for(unsigned seed)
     return 4;
 }
 
+/* The library is not called before. */
+static int main_stops_itself_first(unsigned seed)
+{
+    (void)seed;
+    fx_thread_stop(fx_main_thread());
+    return 98;
+}
+
+static void *join_main(void *arg)
+{
+    if (fx_thread_join_for(fx_main_thread(), FX_SEC(await_limit() / 2), NULL) != 0)
+        _exit(98);
+    exit(12);
+    return arg;
+}
+
+static int main_leaves_the_library_alone(unsigned seed)
+{
+    pthread_t joiner;
+    (void)seed;
+    if (pthread_create(&joiner, NULL, join_main, NULL) != 0)
+        return 99;
+    pthread_exit(NULL);
+}
+
 static const struct {
     const char *name;
     int (*main)(unsigned seed);
@@ -325,6 +350,8 @@ static const struct {
     {"thread_leaves_at_once", thread_leaves_at_once},
     {"main_ends_by_fx", main_ends_by_fx},
     {"main_ends_by_pthread", main_ends_by_pthread},
+    {"main_stops_itself_first", main_stops_itself_first},
+    {"main_leaves_the_library_alone", main_leaves_the_library_alone},
     {"storm_of_daemons", storm_of_daemons},
     {"storm_around_an_exit_in_a_thread", storm_around_an_exit_in_a_thread},
     {"storm_of_threads_that_are_waited_for", storm_of_threads_that_are_waited_for},
@@ -493,6 +520,22 @@ START_TEST(exit_while_threads_are_made_that_are_waited_for)
 }
 END_TEST
 
+START_TEST(main_is_stopped_by_its_first_call)
+{
+    struct child child;
+    child_exec(&child, run_case, "main_stops_itself_first");
+    assert_child_exits(&child, EXIT_FAILURE);
+}
+END_TEST
+
+START_TEST(the_end_of_a_main_that_never_called_the_library_is_seen)
+{
+    struct child child;
+    child_exec(&child, run_case, "main_leaves_the_library_alone");
+    assert_child_exits(&child, 12);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, when_main_returns_its_threads_are_waited_for);
@@ -504,6 +547,9 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, atexit_handlers_run_once_and_may_start_threads);
     tcase_add_test(tests, an_exception_in_a_thread_does_not_change_the_status);
     tcase_add_test(tests, an_immediate_exit_waits_for_nobody);
+    tcase_add_test(tests, main_is_stopped_by_its_first_call);
+    if (MAIN_CAN_LEAVE)
+        tcase_add_test(tests, the_end_of_a_main_that_never_called_the_library_is_seen);
     if (MAIN_CAN_LEAVE)
         tcase_add_test(tests, when_main_ends_as_a_thread_the_program_ends_with_its_last_thread);
     tcase_add_test(tests, exit_while_daemons_make_threads_without_end);

@@ -1,6 +1,6 @@
 /* A call of the program's code from which nothing that is raised comes out. */
-#ifndef FXI_FUTURE_CAUGHT_H
-#define FXI_FUTURE_CAUGHT_H
+#ifndef FXI_STOP_CAUGHT_H
+#define FXI_STOP_CAUGHT_H
 
 #include "context/context.h"
 
@@ -18,5 +18,8 @@ static inline void fxi_keep_frame(void)
 
 /* Ends an exception that goes nowhere: frees its payload. */
 void fxi_raised_drop(struct fxi_context *self);
+
+/* The same, after the excepthook was told of it. What the hook itself raises is dropped. */
+void fxi_raised_report(struct fxi_context *self);
 
 #endif
