@@ -70,12 +70,12 @@ typedef struct fx_submit_attr {
 } fx_submit_attr;
 
 /* Submits fn(arg), whose return value is the future's. NULL with errno, and arg still the caller's:
- * EINVAL (an argument is NULL, a time limit below 0, a reserved field that is not 0); ENOTSUP (a
- * process pool, which takes fx_submit_copy only); ESHUTDOWN (the executor was shut down); EPIPE (it
- * broke); EAGAIN (it is full and refuses, or no thread could be had); ETIMEDOUT (it stayed full);
- * ECANCELED (stopped, while it waited for room, where a stop cannot be raised); ENOMEM. Blocks
- * where the executor is full and its attributes say so, and is a stop point then; a task, which
- * may submit to its own executor, is suspended. */
+ * EINVAL (an argument is NULL, a time limit below 0 but FX_FOREVER, a reserved field that is not
+ * 0); ENOTSUP (a process pool, which takes fx_submit_copy only); ESHUTDOWN (the executor was shut
+ * down); EPIPE (it broke); EAGAIN (it is full and refuses, or no thread could be had); ETIMEDOUT
+ * (it stayed full); ECANCELED (stopped, while it waited for room, where a stop cannot be raised);
+ * ENOMEM. Blocks where the executor is full and its attributes say so, and is a stop point then; a
+ * task, which may submit to its own executor, is suspended. */
 FX_API fx_future *fx_submit(fx_executor *executor, fx_target fn, void *arg);
 FX_API fx_future *fx_submit_with(fx_executor *executor, fx_target fn, void *arg,
                                  const fx_submit_attr *attr);
@@ -125,7 +125,7 @@ FX_API int fx_executor_kill_workers(fx_executor *executor);
 FX_API fx_executor *fx_current_executor(void);
 
 /* The one of a thread pool, which is never FX_BACKEND_AUTO: what it was made with or, for that, the one
- * that the kernel allows. Does not block. */
+ * that the kernel allows. FX_BACKEND_AUTO of any other executor and of NULL. Does not block. */
 FX_API fx_backend fx_executor_backend(const fx_executor *executor);
 
 /* Lets other tasks of the worker run, or, outside of tasks, other threads; does nothing in a task that

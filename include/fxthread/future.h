@@ -22,9 +22,9 @@
  * fx_future_set_result() or fx_future_set_exception().
  *
  * Every wait here is a stop point, suspends the task that it is called in, and takes all
- * fulfilments in any order. None of the calls is signal-safe. After fork() the futures of the
- * parent's executors that were not done stay valid in the child, and waits for them say -ESRCH;
- * promises work on.
+ * fulfilments in any order. Only fx_future_ref, _done, _cancelled, _result_size and
+ * fx_set_unread_hook are signal-safe. After fork() the futures of the parent's executors that were
+ * not done stay valid in the child, and waits for them say -ESRCH; promises work on.
  */
 #ifndef FXTHREAD_FUTURE_H
 #define FXTHREAD_FUTURE_H
@@ -63,7 +63,8 @@ FX_API int fx_future_result_until(fx_future *future, fx_deadline deadline, void 
  * written). Of any other future the size is 0, and nothing is copied. */
 FX_API int fx_future_result_copy(fx_future *future, void *buf, size_t size);
 
-/* Bytes of the result of an fx_submit_copy, done or not; 0 of any other. Does not block. */
+/* Bytes of the result of an fx_submit_copy, done or not; 0 of any other, and of NULL. Does not
+ * block. */
 FX_API size_t fx_future_result_size(const fx_future *future);
 
 /* Waits until it is done and stores the exception's code, 0 if it has none: FX_CANCELLED of a
@@ -78,7 +79,8 @@ FX_API int fx_future_exception_until(fx_future *future, fx_deadline deadline, fx
  * is the future's, and valid while the handle is held. */
 FX_API int fx_future_exception_info(fx_future *future, fx_exc_info *info);
 
-/* Cancelled before it began; begun and not done; done in any way. Do not block. */
+/* Cancelled before it began; begun and not done; done in any way. NULL is none of these. Do not
+ * block. */
 FX_API bool fx_future_cancelled(const fx_future *future);
 FX_API bool fx_future_running(const fx_future *future);
 FX_API bool fx_future_done(const fx_future *future);

@@ -21,6 +21,9 @@
  * _Thread_local, and every pthread function that acts on the calling thread work in them. They are
  * not to be joined, detached or cancelled through pthread_t from another thread.
  *
+ * What is asked of no thread, NULL, is answered by -EINVAL where the answer may be an error, else by
+ * 0, false, or "".
+ *
  * The main thread and threads that the library did not start have handles too: Python's MainThread
  * and its dummy threads. All calls work from all of them.
  *

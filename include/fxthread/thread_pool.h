@@ -43,7 +43,7 @@ FX_BEGIN_DECLS
 /* How a pool is made: all zero is every default, and what it points at is copied. */
 typedef struct fx_thread_pool_attr {
     size_t max_workers;             /* 0: the processors that the process may use, at most as many as
-                                     * its cgroup's quota pays for */
+                                     * its cgroup's quota pays for; at most 65536 */
     const char *name_prefix;        /* of workers' names, "prefix_0" and so on; NULL: "Pool-N" */
     int (*initializer)(void *);     /* called by each worker, as a thread, before its first task. If it
                                      * returns below 0, or raises, the pool is broken: EPIPE */
@@ -61,9 +61,9 @@ typedef struct fx_thread_pool_attr {
 
 /* Makes a pool; its workers are started as tasks come. attr may be NULL. The environment variable
  * FX_BACKEND, "epoll" or "uring", stands for FX_BACKEND_AUTO where that is asked for. NULL with errno
- * EINVAL (an unknown value, a duration below 0 but FX_FOREVER, a reserved field that is not 0), ENOTSUP
- * (FX_BACKEND_URING where the kernel refuses io_uring; a shadow stack of return addresses is active) or
- * ENOMEM. Does not block, is no stop point; not signal-safe. */
+ * EINVAL (an unknown value, one above its limit, a duration below 0 but FX_FOREVER, a reserved field
+ * that is not 0), ENOTSUP (FX_BACKEND_URING where the kernel refuses io_uring; a shadow stack of return
+ * addresses is active) or ENOMEM. Does not block, is no stop point; not signal-safe. */
 FX_API fx_executor *fx_thread_pool_new(const fx_thread_pool_attr *attr);
 
 FX_END_DECLS

@@ -130,7 +130,7 @@ fx_executor *fx_current_executor(void)
 
 fx_backend fx_executor_backend(const fx_executor *executor)
 {
-    return executor->ops->backend ? executor->ops->backend(executor) : FX_BACKEND_AUTO;
+    return executor && executor->ops->backend ? executor->ops->backend(executor) : FX_BACKEND_AUTO;
 }
 
 void fx_yield(void)

@@ -165,7 +165,7 @@ static uint32_t state_of(const fx_future *future)
 
 bool fx_future_cancelled(const fx_future *future)
 {
-    return state_of(future) == FXI_FUTURE_CANCELLED;
+    return future && state_of(future) == FXI_FUTURE_CANCELLED;
 }
 
 bool fx_future_running(const fx_future *future)
@@ -176,16 +176,18 @@ bool fx_future_running(const fx_future *future)
         state = state_of(future);
     }
     return state == FXI_FUTURE_RUNNING || state == FXI_FUTURE_SETTING;
+    if (!future)
+        return false;
 }
 
 bool fx_future_done(const fx_future *future)
 {
-    return fxi_future_is_done(future);
+    return future && fxi_future_is_done(future);
 }
 
 size_t fx_future_result_size(const fx_future *future)
 {
-    return future->result_size;
+    return future ? future->result_size : 0;
 }
 
 int fx_future_worker_status(fx_future *future, int *wstatus)

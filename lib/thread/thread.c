@@ -95,12 +95,12 @@ fx_thread *fx_thread_new(fx_target fn, void *arg, const fx_thread_attr *attr)
 
 bool fx_thread_is_alive(const fx_thread *thread)
 {
-    return fxi_thread_is_alive(thread);
+    return thread && fxi_thread_is_alive(thread);
 }
 
 bool fx_thread_daemon(const fx_thread *thread)
 {
-    return fxi_load_relaxed(&thread->daemon);
+    return thread && fxi_load_relaxed(&thread->daemon);
 }
 
 int fx_thread_set_daemon(fx_thread *thread, bool daemon)
@@ -115,7 +115,8 @@ int fx_thread_set_daemon(fx_thread *thread, bool daemon)
 
 const char *fx_thread_name(const fx_thread *thread)
 {
-    return fxi_load_acquire(&thread->name)->text; /* acquire: pairs with fxi_thread_record_rename */
+    /* acquire: pairs with fxi_thread_record_rename */
+    return thread ? fxi_load_acquire(&thread->name)->text : "";
 }
 
 int fx_thread_set_name(fx_thread *thread, const char *name)
@@ -135,17 +136,17 @@ int fx_thread_set_name(fx_thread *thread, const char *name)
 
 uint64_t fx_thread_ident(const fx_thread *thread)
 {
-    return fxi_load_relaxed(&thread->ident);
+    return thread ? fxi_load_relaxed(&thread->ident) : 0;
 }
 
 pid_t fx_thread_native_id(const fx_thread *thread)
 {
-    return fxi_load_relaxed(&thread->native_id);
+    return thread ? fxi_load_relaxed(&thread->native_id) : 0;
 }
 
 fx_exc fx_thread_exception(const fx_thread *thread)
 {
-    return fxi_thread_state(thread) == FXI_THREAD_ENDED ? thread->exception : 0;
+    return thread && fxi_thread_state(thread) == FXI_THREAD_ENDED ? thread->exception : 0;
 }
 
 int fx_thread_exception_info(fx_thread *thread, fx_exc_info *info)

@@ -298,6 +298,7 @@ START_TEST(bad_arguments_are_refused)
     ck_assert_int_eq(fxi_executor_set_full(e, 1, FX_FULL_BLOCK, -2), -EINVAL);
     ck_assert_int_eq(fxi_executor_set_full(e, SIZE_MAX, FX_FULL_BLOCK, 0), -EINVAL);
     ck_assert_ptr_null(fx_executor_ref(NULL));
+    ck_assert_int_eq(fx_executor_backend(NULL), FX_BACKEND_AUTO);
     fx_executor_unref(NULL);
     manual_end(&ex);
 }

@@ -199,6 +199,8 @@ START_TEST(null_is_refused)
     ck_assert_int_eq(fx_future_set_result(NULL, NULL), -EINVAL);
     ck_assert_int_eq(fx_future_set_exception(NULL, 1, NULL), -EINVAL);
     fx_future_unref(NULL);
+    ck_assert(!fx_future_done(NULL) && !fx_future_running(NULL) && !fx_future_cancelled(NULL));
+    ck_assert_uint_eq(fx_future_result_size(NULL), 0);
     ck_assert_ptr_null(fx_future_ref(NULL));
     fx_future_unref_all(NULL, 0);
     fx_future *f = fx_future_new();

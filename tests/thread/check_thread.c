@@ -380,10 +380,15 @@ START_TEST(ref_returns_the_handle_and_counts)
 }
 END_TEST
 
-START_TEST(unref_of_null_does_nothing)
+START_TEST(null_is_no_thread_and_asking_of_it_is_no_fault)
 {
     fx_thread_unref(NULL);
     ck_assert_ptr_null(fx_thread_ref(NULL));
+    ck_assert(!fx_thread_is_alive(NULL) && !fx_thread_daemon(NULL));
+    ck_assert_str_eq(fx_thread_name(NULL), "");
+    ck_assert_uint_eq(fx_thread_ident(NULL), 0);
+    ck_assert_int_eq(fx_thread_native_id(NULL), 0);
+    ck_assert_int_eq(fx_thread_exception(NULL), 0);
 }
 END_TEST
 
@@ -497,7 +502,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, idents_are_never_given_twice);
     tcase_add_test(tests, giving_up_the_handle_of_a_running_thread_does_not_disturb_it);
     tcase_add_test(tests, ref_returns_the_handle_and_counts);
-    tcase_add_test(tests, unref_of_null_does_nothing);
+    tcase_add_test(tests, null_is_no_thread_and_asking_of_it_is_no_fault);
     tcase_add_test(tests, a_thread_may_be_started_by_another_than_its_maker);
     tcase_add_test(tests, threads_start_threads);
     tcase_add_test(tests, a_foreign_thread_starts_and_joins);
