@@ -52,10 +52,29 @@ static bool is_multishot(const struct io_uring_sqe *entry)
     }
 }
 
+/* Places in a ring's own table of files: the epoll backend would take what else the entry says for a
+ * descriptor of the program's. */
+static bool has_fixed_file(const struct io_uring_sqe *entry)
+{
+    switch (entry->opcode) {
+    case IORING_OP_ACCEPT:
+    case IORING_OP_OPENAT:
+    case IORING_OP_OPENAT2:
+    case IORING_OP_CLOSE:
+    case 45: /* SOCKET */
+        return entry->file_index != 0;
+    case IORING_OP_SPLICE:
+    case IORING_OP_TEE:
+        return entry->splice_flags & SPLICE_F_FD_IN_FIXED;
+    default:
+        return false;
+    }
+}
+
 static bool is_single(const struct io_uring_sqe *entry)
 {
     return entry->opcode < 64 && (single >> entry->opcode & 1) && !(entry->flags & FLAGS_REFUSED) &&
-           !is_multishot(entry);
+           !is_multishot(entry) && !has_fixed_file(entry);
 }
 
 fx_future *fx_async_request(fx_executor *executor, const struct io_uring_sqe *request)

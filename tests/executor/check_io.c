@@ -276,7 +276,7 @@ START_TEST(a_request_beyond_those_named_is_the_rings_alone)
 }
 END_TEST
 
-START_TEST(a_request_without_exactly_one_completion_is_refused)
+START_TEST(a_request_of_a_rings_own_or_without_exactly_one_completion_is_refused)
 {
     static const struct io_uring_sqe refused[] = {
         { .opcode = IORING_OP_NOP, .flags = IOSQE_IO_LINK },
@@ -285,6 +285,10 @@ START_TEST(a_request_without_exactly_one_completion_is_refused)
         { .opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS },
         { .opcode = IORING_OP_READ, .flags = IOSQE_BUFFER_SELECT },
         { .opcode = IORING_OP_READ, .flags = IOSQE_FIXED_FILE },
+        { .opcode = IORING_OP_CLOSE, .file_index = 1 },
+        { .opcode = IORING_OP_ACCEPT, .file_index = 1 },
+        { .opcode = IORING_OP_OPENAT, .file_index = IORING_FILE_INDEX_ALLOC },
+        { .opcode = IORING_OP_SPLICE, .splice_flags = SPLICE_F_FD_IN_FIXED },
         { .opcode = IORING_OP_POLL_ADD, .len = IORING_POLL_ADD_MULTI },
         { .opcode = IORING_OP_ACCEPT, .ioprio = 1 },
         { .opcode = IORING_OP_RECV, .ioprio = 2 },
@@ -452,7 +456,7 @@ static void add_tests(TCase *tests)
     ADD(a_file_that_does_not_block_is_read_all_the_same);
     ADD(a_prepared_request_is_carried_out);
     ADD(a_request_beyond_those_named_is_the_rings_alone);
-    ADD(a_request_without_exactly_one_completion_is_refused);
+    ADD(a_request_of_a_rings_own_or_without_exactly_one_completion_is_refused);
     ADD(a_closed_descriptor_is_ebadf);
     ADD(what_failed_has_its_errno_as_exception);
     ADD(a_failure_that_nobody_asks_for_is_told_to_the_hook);
