@@ -3,11 +3,12 @@
  *
  * FIRST, two things that C does not do by itself.
  *
- * A local variable that is changed inside FX_TRY and read in FX_EXCEPT, in FX_FINALLY or behind FX_END
- * has to be `volatile`, or its value there is indeterminate. (It is the rule of setjmp(3), for the same
- * reason: an exception jumps.) What is only read inside, statics, and what is reached through a pointer
- * need nothing. gcc's -Wclobbered, a part of -Wextra, names the variables to look at; it also names
- * loop counters around an FX_TRY, which need nothing.
+ * A local variable that is changed in one of the blocks (FX_TRY, FX_EXCEPT, FX_FINALLY) and read in a
+ * later one of them, behind FX_END, or in a C++ handler around them, has to be `volatile`, or its value
+ * there is indeterminate. (It is the rule of setjmp(3), for the same reason: an exception jumps, and so
+ * does a block that is left early.) What is only read inside, statics, and what is reached through a
+ * pointer need nothing. gcc's -Wclobbered, a part of -Wextra, names most of the variables to look at; it
+ * also names loop counters around an FX_TRY, which need nothing.
  *
  * FX_WITH is a loop to the compiler: `break` and `continue` in it leave the FX_WITH, properly, and not
  * a loop around it. In FX_TRY and its blocks they mean the loop around it.
@@ -197,7 +198,7 @@ static inline void fx_scope_enter(struct fx_scope *scope, enum fx_scope_state st
         list = fx_scope_first();
     scope->outer = list->innermost;
     scope->list = list;
-    scope->state = state;
+    scope->state = (int)state;
     FX_SCOPE_ORDER();
     list->innermost = scope;
     FX_SCOPE_ORDER();
