@@ -43,23 +43,25 @@ static struct fxi_alarm *meld_siblings(struct fxi_alarm *first)
     return tree;
 }
 
+/* --- the heap --------------------------------------------------------------------------------- */
+
 static void set_root(struct fxi_alarms *alarms, struct fxi_alarm *root)
 {
-    alarms->first = root;
+    alarms->root = root;
     if (root)
         root->previous = root;
 }
 
-void fxi_alarm_set(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+static void add_to_heap(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
 {
     alarm->child = alarm->next = NULL;
-    set_root(alarms, meld(alarms->first, alarm));
+    set_root(alarms, meld(alarms->root, alarm));
 }
 
-void fxi_alarm_unset(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+static void take_off_heap(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
 {
     struct fxi_alarm *below = meld_siblings(alarm->child);
-    if (alarms->first == alarm) {
+    if (alarms->root == alarm) {
         set_root(alarms, below);
     } else {
         if (alarm->previous->child == alarm)
@@ -68,9 +70,79 @@ void fxi_alarm_unset(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
             alarm->previous->next = alarm->next;
         if (alarm->next)
             alarm->next->previous = alarm->previous;
-        set_root(alarms, meld(alarms->first, below));
+        set_root(alarms, meld(alarms->root, below));
     }
+}
+
+/* --- the line --------------------------------------------------------------------------------- */
+
+static bool is_in_line(const struct fxi_alarm *alarm)
+{
+    return alarm->child == alarm;
+}
+
+static void append(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+{
+    alarm->child = alarm;
+    alarm->next = NULL;
+    if (alarms->line) {
+        alarm->previous = alarms->line_last;
+        alarms->line_last->next = alarm;
+    } else {
+        alarm->previous = alarm;
+        alarms->line = alarm;
+    }
+    alarms->line_last = alarm;
+}
+
+static void take_off_line(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+{
+    struct fxi_alarm *next = alarm->next;
+    bool is_first = alarms->line == alarm;
+    if (is_first)
+        alarms->line = next;
+    else
+        alarm->previous->next = next;
+    if (next)
+        next->previous = is_first ? next : alarm->previous;
+    else
+        alarms->line_last = is_first ? NULL : alarm->previous;
+}
+
+/* --- both ------------------------------------------------------------------------------------- */
+
+static void find_first(struct fxi_alarms *alarms)
+{
+    struct fxi_alarm *root = alarms->root, *line = alarms->line;
+    alarms->first = line && (!root || line->deadline <= root->deadline) ? line : root;
+}
+
+void fxi_alarm_set(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+{
+    struct fxi_alarm *last = alarms->line_last;
+    if (last && alarm->deadline < last->deadline) {
+        if (last != alarms->line) {
+            add_to_heap(alarms, alarm);
+            find_first(alarms);
+            return;
+        }
+        /* One that is far off does not keep the others from the line. */
+        take_off_line(alarms, last);
+        add_to_heap(alarms, last);
+    }
+    append(alarms, alarm);
+    find_first(alarms);
+}
+
+void fxi_alarm_unset(struct fxi_alarms *alarms, struct fxi_alarm *alarm)
+{
+    if (is_in_line(alarm))
+        take_off_line(alarms, alarm);
+    else
+        take_off_heap(alarms, alarm);
     alarm->previous = NULL;
+    if (alarms->first == alarm)
+        find_first(alarms);
 }
 
 size_t fxi_alarms_ring(struct fxi_alarms *alarms, fx_deadline now)

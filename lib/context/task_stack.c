@@ -6,9 +6,11 @@
 #include "kernel/memory.h"
 #include "libc/alloc.h"
 
-#define GUARD_BYTES ((size_t)64 << 10) /* more than a page: big frames step over small guards */
+/* More than a page, for big frames step over small guards; but each page of it has its price as a task
+ * begins, and as its stack goes. */
+#define GUARD_BYTES ((size_t)16 << 10)
 #define PIECES_FIRST 4
-#define PIECES_MOST 64
+#define PIECES_MOST 256
 #define IDLE_KEPT 64u /* stacks, of slabs out of use */
 
 struct fxi_task_slab {
@@ -18,7 +20,7 @@ struct fxi_task_slab {
     unsigned pieces;  /* cut from it in all */
     unsigned fresh;   /* the first of those that were never in use */
     unsigned used;
-    uint64_t guarded; /* a bit for each that has its guard */
+    unsigned guarded; /* the first of those that have no guard yet */
     unsigned free_count;
     unsigned char free_pieces[PIECES_MOST];  /* that were in use, the latest last */
     unsigned valgrind_ids[PIECES_MOST];
@@ -88,9 +90,8 @@ static struct fxi_task_slab *new_slab(struct fxi_task_stacks *stacks)
 
 static void unmap_slab(struct fxi_task_slab *slab)
 {
-    for (unsigned i = 0; i < slab->fresh; i++)
-        if (slab->guarded >> i & 1)
-            fxi_stack_deregister(slab->valgrind_ids[i]);
+    for (unsigned i = 0; i < slab->guarded; i++)
+        fxi_stack_deregister(slab->valgrind_ids[i]);
     fxi_pages_unmap(slab->reserve, slab->reserve_size);
     fxi_free(slab);
 }
@@ -102,6 +103,8 @@ void fxi_task_stacks_destroy(struct fxi_task_stacks *stacks)
         fxi_list_remove(&slab->listed);
         unmap_slab(slab);
     }
+    stacks->idle = 0;
+    stacks->next_pieces = PIECES_FIRST;
 }
 
 static bool is_full(const struct fxi_task_slab *slab)
@@ -118,7 +121,6 @@ static void give_piece_back(struct fxi_task_stacks *stacks, struct fxi_task_slab
                             unsigned piece)
 {
     bool goes = false;
-    fxi_lowlock_acquire(&stacks->lock);
     if (is_full(slab))
         fxi_list_push_back(&stacks->partial, &slab->listed);
     slab->free_pieces[slab->free_count++] = (unsigned char)piece;
@@ -129,45 +131,29 @@ static void give_piece_back(struct fxi_task_stacks *stacks, struct fxi_task_slab
         else
             stacks->idle += slab->fresh;
     }
-    fxi_lowlock_release(&stacks->lock);
     if (goes)
         unmap_slab(slab);
 }
 
-/* The piece and those after it that have no guard, by one call for all. That the guards of others' pieces
- * are touched does not matter: nobody uses them. */
-static bool guard_several(const struct fxi_task_stacks *stacks, struct fxi_task_slab *slab,
-                          unsigned piece)
+/* Guards for the next pieces, by one call for all; where that cannot be, for the next one. */
+static int guard_more(const struct fxi_task_stacks *stacks, struct fxi_task_slab *slab)
 {
-    uint64_t guarded = fxi_load_relaxed(&slab->guarded), bits = 0;
-    unsigned n = 0;
-    for (; n < FXI_GUARDS_MOST && piece + n < slab->pieces && !(guarded >> (piece + n) & 1); n++)
-        bits |= UINT64_C(1) << (piece + n);
-    if (n < 2 || !fxi_pages_guard_each(piece_base(stacks, slab, piece) - guard_size(), guard_size(),
-                                       piece_size(stacks), n))
-        return false;
-    fxi_or_relaxed(&slab->guarded, bits);
-    return true;
-}
-
-/* By the owner of the piece, when it is first in use: without the lock, as it takes the kernel long. */
-static int guard_piece(const struct fxi_task_stacks *stacks, struct fxi_task_slab *slab, unsigned piece,
-                       const struct fxi_task_stack *stack)
-{
-    uint64_t bit = UINT64_C(1) << piece;
-    if (fxi_load_relaxed(&slab->guarded) & bit || guard_several(stacks, slab, piece))
+    unsigned left = slab->pieces - slab->guarded;
+    unsigned n = left < FXI_GUARDS_MOST ? left : FXI_GUARDS_MOST;
+    char *base = piece_base(stacks, slab, slab->guarded);
+    if (n > 1 && fxi_pages_guard_each(base - guard_size(), guard_size(), piece_size(stacks), n)) {
+        slab->guarded += n;
         return 0;
-    if (fxi_pages_guard(stack->base - guard_size(), guard_size()) != 0)
+    }
+    if (fxi_pages_guard(base - guard_size(), guard_size()) != 0)
         return -ENOMEM;
-    slab->valgrind_ids[piece] = fxi_stack_register(stack->base, stack->base + stack->size);
-    fxi_or_relaxed(&slab->guarded, bit);
+    slab->valgrind_ids[slab->guarded++] = fxi_stack_register(base, base + stacks->size);
     return 0;
 }
 
 int fxi_task_stack_get(struct fxi_task_stacks *stacks, struct fxi_task_stack *stack)
 {
     unsigned piece = 0;
-    fxi_lowlock_acquire(&stacks->lock);
     struct fxi_task_slab *slab = fxi_list_is_empty(&stacks->partial)
                                      ? new_slab(stacks)
                                      : slab_of(stacks->partial.next);
@@ -178,11 +164,12 @@ int fxi_task_stack_get(struct fxi_task_stacks *stacks, struct fxi_task_stack *st
         if (is_full(slab))
             fxi_list_remove(&slab->listed);
     }
-    fxi_lowlock_release(&stacks->lock);
     if (!slab)
         return -ENOMEM;
     *stack = (struct fxi_task_stack){ piece_base(stacks, slab, piece), stacks->size, slab };
-    int rc = guard_piece(stacks, slab, piece, stack);
+    int rc = 0;
+    while (rc == 0 && slab->guarded <= piece)
+        rc = guard_more(stacks, slab);
     if (rc != 0)
         give_piece_back(stacks, slab, piece);
     else if (__lsan_register_root_region)

@@ -9,8 +9,10 @@
 #ifndef FXI_CONTEXT_TASK_STACK_H
 #define FXI_CONTEXT_TASK_STACK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/list.h"
-#include "kernel/lowlock.h"
 
 #define FXI_TASK_STACK_SIZE_DEFAULT ((size_t)256 << 10)
 
@@ -22,9 +24,8 @@ struct fxi_task_stack {
     struct fxi_task_slab *slab;
 };
 
-/* Where they come from. */
+/* Where they come from: a worker's own, so that workers do not meet in the kernel's page tables either. */
 struct fxi_task_stacks {
-    fxi_lowlock lock;
     size_t size;              /* of each stack */
     unsigned next_pieces;     /* how many the next slab will have */
     unsigned idle;            /* stacks in slabs that are wholly out of use */
@@ -34,7 +35,7 @@ struct fxi_task_stacks {
 /* For stacks of `size` bytes, rounded up to pages. */
 void fxi_task_stacks_init(struct fxi_task_stacks *stacks, size_t size);
 
-/* Gives back all; none is in use. */
+/* Gives back all, and is as it was at first; none is in use. */
 void fxi_task_stacks_destroy(struct fxi_task_stacks *stacks);
 
 /* A stack whose top has never been touched, or holds what its last user left there. 0 or -ENOMEM. */

@@ -235,6 +235,7 @@ _Noreturn void fxi_submit_raise_stop(void);
 
 /* The function is about to be entered by a worker: false if the future was cancelled. */
 bool fxi_task_start(struct fxi_task *task);
+bool fxi_task_start_alone(struct fxi_task *task); /* which nobody else might do */
 
 /* Calls the task's function, in the calling context, whose `task` it is meanwhile, and finishes the
  * future with what comes of it: a value (also that of fx_thread_exit(), which ends the task), or

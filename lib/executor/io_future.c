@@ -15,27 +15,16 @@
 #include "stop/caught.h"
 #include "stop/stop.h"
 
-enum { OVER = 1, ASKED = 2 };
+enum { OVER = FXI_IO_OVER, ASKED = 2 };
 
-/* What follows the task in its memory, and is its `arg`: one of the two. */
+/* What follows the task in its memory, and is its `arg`. */
 struct operation {
     struct fxi_pool_task *task;
     struct fxi_post asked;
     struct fxi_request request;
 };
 
-struct sleep {
-    struct fxi_pool_task *task;
-    struct fxi_post asked;
-    struct fxi_alarm alarm;
-};
-
-static const struct fxi_future_kind operation_kind, sleep_kind;
-
-static bool is_sleep(const struct fxi_pool_task *task)
-{
-    return task->task.future.kind == &sleep_kind;
-}
+static const struct fxi_future_kind operation_kind;
 
 /* Of a parent's, in the child of a fork. */
 static bool is_lost(const struct fxi_pool_task *task)
@@ -55,7 +44,7 @@ static void leave(struct fxi_worker *worker, struct fxi_pool_task *task)
 
 /* In the worker's loop, or on one of its fibers. What the hook for unread exceptions does may wait,
  * too. */
-static void finish(struct fxi_worker *worker, struct fxi_pool_task *task, int32_t result)
+void fxi_io_finish(struct fxi_worker *worker, struct fxi_pool_task *task, int32_t result)
 {
     fx_future *future = &task->task.future;
     fx_exc code = result >= 0 ? 0 : result == -ECANCELED ? FX_STOPPED : result;
@@ -120,7 +109,7 @@ static void complete(struct fxi_request *request, int32_t result)
     struct fxi_pool_task *task = operation->task;
     struct fxi_worker *worker = request->worker;
     leave(worker, task);
-    finish(worker, task, fxi_entry_completion(&request->entry, result));
+    fxi_io_finish(worker, task, fxi_entry_completion(&request->entry, result));
 }
 
 static void stop_arrives(struct fxi_post *post)
@@ -174,7 +163,7 @@ static void begin_operation(struct fxi_worker *worker, struct fxi_pool_task *tas
         long result = fxi_io_call_at_once(&operation->request.entry);
         if (result != FXI_IO_CANNOT_TRY) {
             leave(worker, task);
-            finish(worker, task, (int32_t)result);
+            fxi_io_finish(worker, task, (int32_t)result);
             return;
         }
     }
@@ -182,80 +171,7 @@ static void begin_operation(struct fxi_worker *worker, struct fxi_pool_task *tas
         rc = fxi_request_begin(worker, &operation->request);
     if (rc != 0) {
         leave(worker, task);
-        finish(worker, task, rc);
-    }
-}
-
-/* --- sleeps ----------------------------------------------------------------------------------- */
-
-static void sleep_is_over(struct fxi_alarm *alarm)
-{
-    struct sleep *sleep = fxi_container_of(alarm, struct sleep, alarm);
-    struct fxi_pool_task *task = sleep->task;
-    struct fxi_worker *worker = fxi_worker_self;
-    leave(worker, task);
-    if (fxi_task_start(&task->task))
-        finish(worker, task, 0);
-    else
-        fx_future_unref(&task->task.future);
-}
-
-/* It was cancelled. */
-static void take_off(struct fxi_worker *worker, struct fxi_pool_task *task)
-{
-    struct sleep *sleep = task->task.arg;
-    if (!fxi_alarm_is_set(&sleep->alarm))
-        return;
-    fxi_alarm_unset(&worker->alarms, &sleep->alarm);
-    leave(worker, task);
-    fx_future_unref(&task->task.future);
-}
-
-static void cancel_arrives(struct fxi_post *post)
-{
-    struct sleep *sleep = fxi_container_of(post, struct sleep, asked);
-    struct fxi_pool_task *task = sleep->task;
-    take_off(fxi_worker_self, task);
-    forget_post(task);
-}
-
-static void sleep_withdrawn(fx_future *future)
-{
-    struct fxi_pool_task *task = fxi_pool_task_of(fxi_task_of(future));
-    struct sleep *sleep = task->task.arg;
-    struct fxi_worker *here;
-    /* pairs with the one in begin_sleep: this sees the worker, or that the cancel */
-    fxi_fence_full();
-    if (is_lost(task))
-        return;
-    tell_worker(task, &sleep->asked, &here);
-    if (here)
-        take_off(here, task);
-}
-
-/* For a shutdown, with the alarm off. */
-static void cancel_sleep(struct fxi_worker *worker, struct fxi_pool_task *task)
-{
-    leave(worker, task);
-    if (!fxi_future_cancel_quietly(&task->task.future))
-        fx_future_unref(&task->task.future);
-    else
-        fxi_share_put_back(&worker->share, task);
-}
-
-static void begin_sleep(struct fxi_worker *worker, struct fxi_pool_task *task)
-{
-    struct sleep *sleep = task->task.arg;
-    fxi_alarm_set(&worker->alarms, &sleep->alarm);
-    worker->begun++;
-    /* release: pairs with the acquire in tell_worker */
-    fxi_store_release(&task->runs_on, (uintptr_t)worker);
-    fxi_fence_full(); /* pairs with the one in sleep_withdrawn */
-    if (fxi_unlikely(fxi_load_relaxed(&worker->pool->cancels))) {
-        fxi_alarm_unset(&worker->alarms, &sleep->alarm);
-        cancel_sleep(worker, task);
-    } else if (fxi_unlikely(fxi_future_is_done(&task->task.future))) {
-        take_off(worker, task);
+        fxi_io_finish(worker, task, rc);
     }
 }
 
@@ -265,68 +181,35 @@ bool fxi_io_begin(struct fxi_worker *worker, struct fxi_pool_task *task)
 {
     if (fxi_io_is_over(task))
         return false;
-    if (is_sleep(task))
-        begin_sleep(worker, task);
-    else
-        begin_operation(worker, task);
+    begin_operation(worker, task);
     return true;
 }
 
-/* Of an alarm that is a sleep's; else NULL. */
-static struct fxi_pool_task *sleeping(struct fxi_alarm *alarm)
-{
-    return alarm->rings == sleep_is_over
-               ? fxi_container_of(alarm, struct sleep, alarm)->task
-               : NULL;
-}
-
-/* Cancelled only when all other alarms are set again, for it resumes fibers, whose alarms are
- * looked at. */
 void fxi_io_cancel_all(struct fxi_worker *worker)
 {
-    struct fxi_alarm *others = NULL, *sleeps = NULL, *alarm;
-    while ((alarm = worker->alarms.first) != NULL) {
-        struct fxi_alarm **list = sleeping(alarm) ? &sleeps : &others;
-        fxi_alarm_unset(&worker->alarms, alarm);
-        alarm->next = *list;
-        *list = alarm;
-    }
-    while ((alarm = others) != NULL) {
-        others = alarm->next;
-        fxi_alarm_set(&worker->alarms, alarm);
-    }
-    while ((alarm = sleeps) != NULL) {
-        sleeps = alarm->next;
-        cancel_sleep(worker, sleeping(alarm));
-    }
     if (worker->backend)
         fxi_requests_cancel_futures(worker);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
 
-static void free_future(fx_future *future)
+void fxi_io_free(fx_future *future)
 {
     fxi_task_discard(fxi_task_of(future));
 }
 
 static const struct fxi_future_kind operation_kind = {
-    .stop = stop_operation, .free = free_future
+    .stop = stop_operation, .free = fxi_io_free
 };
 
-static const struct fxi_future_kind sleep_kind = {
-    .withdrawn = sleep_withdrawn, .free = free_future
-};
-
-/* 0, or what is wrong with the executor. */
-static int check(const fx_executor *executor)
+int fxi_io_refusal(const fx_executor *executor)
 {
     if (!executor)
         return -EINVAL;
     return executor->ops->has_io ? fxi_executor_refusal(executor) : -ENOTSUP;
 }
 
-static struct fxi_pool_task *new_task(fx_executor *executor, const struct fxi_future_kind *kind,
+struct fxi_pool_task *fxi_io_task_new(fx_executor *executor, const struct fxi_future_kind *kind,
                                       size_t payload_bytes)
 {
     void *payload;
@@ -355,13 +238,13 @@ static bool do_at_once(struct fxi_pool_task *task)
     struct fxi_fiber *fiber = fxi_fiber_of(fxi_current);
     const struct operation *operation = task->task.arg;
     const struct io_uring_sqe *entry = &operation->request.entry;
-    if (is_sleep(task) || !fxi_io_tries_first(fiber, entry) ||
+    if (!fxi_io_tries_first(fiber, entry) ||
         ++fiber->worker->tries % FXI_IO_TRIES_IN_A_ROW == 0 || /* for this one the task waits */
         fxi_io_try_file(fiber, entry) != (long)entry->len)
         return false;
     fxi_store_relaxed(&task->runs_on, (uintptr_t)OVER);
     fxi_task_start(&task->task);
-    finish(fiber->worker, task, (int32_t)entry->len);
+    fxi_io_finish(fiber->worker, task, (int32_t)entry->len);
     return true;
 }
 
@@ -387,14 +270,14 @@ static fx_future *submit(struct fxi_pool_task *task)
 
 fx_future *fxi_io_submit(fx_executor *executor, const struct io_uring_sqe *entry)
 {
-    int rc = check(executor);
+    int rc = fxi_io_refusal(executor);
     if (rc == 0 && !fxi_request_is_possible(fx_executor_backend(executor), entry->opcode))
         rc = -ENOTSUP;
     if (rc != 0) {
         errno = -rc;
         return NULL;
     }
-    struct fxi_pool_task *task = new_task(executor, &operation_kind, sizeof(struct operation));
+    struct fxi_pool_task *task = fxi_io_task_new(executor, &operation_kind, sizeof(struct operation));
     if (!task)
         return NULL;
     struct operation *operation = task->task.arg;
@@ -406,29 +289,11 @@ fx_future *fxi_io_submit(fx_executor *executor, const struct io_uring_sqe *entry
     return submit(task);
 }
 
-fx_future *fxi_io_submit_sleep(fx_executor *executor, fx_deadline deadline)
-{
-    int rc = check(executor);
-    if (rc != 0) {
-        errno = -rc;
-        return NULL;
-    }
-    struct fxi_pool_task *task = new_task(executor, &sleep_kind, sizeof(struct sleep));
-    if (!task)
-        return NULL;
-    struct sleep *sleep = task->task.arg;
-    sleep->task = task;
-    sleep->asked.arrive = cancel_arrives;
-    sleep->alarm.deadline = deadline;
-    sleep->alarm.rings = sleep_is_over;
-    return submit(task);
-}
-
 /* --- the outcome ------------------------------------------------------------------------------ */
 
 int64_t fx_future_io_until(fx_future *future, fx_deadline deadline)
 {
-    if (!future || (future->kind != &operation_kind && future->kind != &sleep_kind))
+    if (!future || (future->kind != &operation_kind && future->kind != &fxi_sleep_kind))
         return -EINVAL;
     int rc = fxi_future_wait(future, deadline);
     if (rc != 0)

@@ -16,6 +16,10 @@
 
 /* --- lifetime --------------------------------------------------------------------------------- */
 
+/* While there is a handle, what tasks hold is counted where their memory comes from; when there is none any
+ * more it is added, and this taken away. */
+#define HOLDS_BIAS (SIZE_MAX / 2 + 1)
+
 void fxi_pool_hold(struct fxi_pool *pool)
 {
     fxi_add_relaxed(&pool->holds, (size_t)1); /* whoever calls this has a hold, or a handle */
@@ -27,7 +31,6 @@ void fxi_pool_drop(struct fxi_pool *pool, size_t holds)
     if (fxi_sub_acq_rel(&pool->holds, holds) != holds)
         return;
     fxi_pools_remove(pool);
-    fxi_task_stacks_destroy(&pool->stacks);
     fxi_task_memory_destroy(&pool->memory);
     fxi_free(pool->name_prefix);
     fxi_free(pool);
@@ -36,8 +39,9 @@ void fxi_pool_drop(struct fxi_pool *pool, size_t holds)
 static void *task_alloc(fx_executor *executor, size_t bytes)
 {
     struct fxi_pool *pool = fxi_pool_of(executor);
-    void *memory = fxi_task_memory_get(&pool->memory, bytes);
-    if (memory)
+    bool is_given;
+    void *memory = fxi_task_memory_get(&pool->memory, bytes, &is_given);
+    if (memory && !is_given)
         fxi_pool_hold(pool);
     return memory;
 }
@@ -177,9 +181,7 @@ int fxi_pool_rouse(struct fxi_pool *pool)
     return rc;
 }
 
-/* The same for who gives the tasks out of its hands: who was said to search may be a worker that somebody
- * else is about to start, and cannot. */
-static int rouse_surely(struct fxi_pool *pool)
+int fxi_pool_rouse_surely(struct fxi_pool *pool)
 {
     int rc;
     while ((rc = fxi_pool_rouse(pool)) == 0 && fxi_load_relaxed(&pool->started) <= 0) {
@@ -248,7 +250,7 @@ void fxi_pool_blocked(struct fxi_pool *pool, bool begins)
 
 bool fxi_pool_has_tasks(const struct fxi_pool *pool)
 {
-    if (!fxi_run_queue_is_empty(&pool->queue))
+    if (!fxi_run_queue_is_empty(&pool->queue) || fxi_sleeps_want_keeper(&pool->sleeps))
         return true;
     for (size_t i = 0; i < places(pool); i++)
         if (!fxi_share_is_empty(&pool->workers[i].share))
@@ -274,7 +276,7 @@ static int submit(fx_executor *executor, struct fxi_task *task)
     if (!fxi_run_queue_push(&pool->queue, own))
         return fxi_executor_refusal(executor);
     /* From here on the task may be over, and gone; its pool may not, for the caller's handle. */
-    int rc = rouse_surely(pool);
+    int rc = fxi_pool_rouse_surely(pool);
     if (fxi_unlikely(rc != 0) && !fxi_run_queue_remove(&pool->queue, own))
         return 0; /* somebody else had more luck, and has started a worker */
     return rc;
@@ -293,9 +295,10 @@ static void for_all_pending(struct fxi_pool *pool,
             fx_future_unref(&task->task.future);
             task = next;
         }
-        if (i == places(pool))
+        if (i > places(pool))
             return;
-        task = fxi_share_take_all(&pool->workers[i].share);
+        task = i < places(pool) ? fxi_share_take_all(&pool->workers[i].share)
+                                : fxi_sleeps_take_all(&pool->sleeps);
     }
 }
 
@@ -323,6 +326,7 @@ static void close_pool(struct fxi_pool *pool, enum fxi_executor_condition condit
 {
     fxi_executor_set_condition(&pool->executor, condition);
     fxi_run_queue_close(&pool->queue);
+    fxi_sleeps_close(&pool->sleeps);
 }
 
 static void notify_all(struct fxi_pool *pool)
@@ -366,8 +370,11 @@ static int shut_down(fx_executor *executor, bool wait, bool cancel_futures, fx_d
 
 static void abandoned(fx_executor *executor)
 {
+    struct fxi_pool *pool = fxi_pool_of(executor);
     shut_down(executor, false, false, FX_FOREVER);
-    fxi_pool_drop(fxi_pool_of(executor), 1);
+    /* Not 0 meanwhile: the caller's handle is among them. */
+    fxi_add_relaxed(&pool->holds, fxi_task_memory_seal(&pool->memory) - HOLDS_BIAS);
+    fxi_pool_drop(pool, 1);
 }
 
 static void yield(fx_executor *executor)
@@ -387,9 +394,9 @@ void fxi_pool_before_fork(struct fxi_pool *pool)
 {
     fxi_lowlock_acquire(&pool->lock);
     fxi_run_queue_lock(&pool->queue);
+    fxi_sleeps_before_fork(&pool->sleeps);
     for (size_t i = 0; i < places(pool); i++)
         fxi_lowlock_acquire(&pool->workers[i].share.lock);
-    fxi_lowlock_acquire(&pool->stacks.lock);
     fxi_lowlock_acquire(&pool->memory.lock);
 }
 
@@ -404,9 +411,9 @@ void fxi_pool_after_fork(struct fxi_pool *pool, bool in_child)
         fxi_store_relaxed(&pool->started, 0);
         fxi_store_relaxed(&pool->idle_count, 0);
         pool->idle = NULL;
+        fxi_task_memory_after_fork(&pool->memory);
     }
     fxi_lowlock_release(&pool->memory.lock);
-    fxi_lowlock_release(&pool->stacks.lock);
     for (size_t i = 0; i < places(pool); i++) {
         if (in_child && pool->workers[i].is_live) {
             fxi_requests_forget(&pool->workers[i]);
@@ -414,6 +421,7 @@ void fxi_pool_after_fork(struct fxi_pool *pool, bool in_child)
         }
         fxi_lowlock_release(&pool->workers[i].share.lock);
     }
+    fxi_sleeps_after_fork(&pool->sleeps, in_child);
     fxi_run_queue_unlock(&pool->queue);
     fxi_lowlock_release(&pool->lock);
 }
@@ -489,7 +497,8 @@ static int set_up(struct fxi_pool *pool, const fx_thread_pool_attr *attr)
         return -ENOMEM;
     if (stack_size < FXI_TASK_STACK_SIZE_DEFAULT)
         stack_size = FXI_TASK_STACK_SIZE_DEFAULT;
-    fxi_task_stacks_init(&pool->stacks, stack_size);
+    for (size_t i = 0; i < places(pool); i++)
+        fxi_task_stacks_init(&pool->workers[i].stacks, stack_size);
     pool->idle_timeout = attr->idle_timeout ? attr->idle_timeout : IDLE_TIMEOUT_DEFAULT;
     pool->initializer = attr->initializer;
     pool->initarg = attr->initarg;
@@ -514,8 +523,9 @@ fx_executor *fx_thread_pool_new(const fx_thread_pool_attr *attr)
         errno = ENOMEM;
         return NULL;
     }
-    pool->holds = 1;
+    pool->holds = HOLDS_BIAS + 1;
     fxi_executor_init(&pool->executor, &ops, pool->max_workers);
+    fxi_sleeps_init(&pool->sleeps);
     int rc = set_up(pool, attr);
     if (rc == 0)
         return &pool->executor;

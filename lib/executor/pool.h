@@ -11,7 +11,8 @@
  *   submitter does not rely on that, but waits for the outcome, and tries itself.
  * Lifetime: `holds` counts the program's handles as one, each worker, and each task whose memory is
  *   there; who takes it to 0 frees the pool. Workers count tasks that they free for themselves, and
- *   give them up in numbers.
+ *   give them up in numbers; and while there is a handle, submitters count those that they make where
+ *   their memory comes from.
  * Lock order: `starts`, `lock`, then a worker's inbox, or what starting a thread takes. */
 #ifndef FXI_EXECUTOR_POOL_H
 #define FXI_EXECUTOR_POOL_H
@@ -19,6 +20,7 @@
 #include <fxthread/thread_pool.h>
 
 #include "executor/run_queue.h"
+#include "executor/sleeps.h"
 #include "executor/task_memory.h"
 #include "executor/worker.h"
 #include "kernel/signal.h"
@@ -26,7 +28,6 @@
 struct fxi_pool {
     fx_executor executor;
     struct fxi_list listed;        /* among all pools, for fork and the program's end */
-    size_t holds;
     size_t max_workers;
     fx_nsec idle_timeout;
     int (*initializer)(void *);
@@ -37,8 +38,9 @@ struct fxi_pool {
     bool is_ended;                 /* the end of the program has come to it; guarded by pools.c */
     uint32_t generation;           /* of the process that made it */
     char *name_prefix;
-    struct fxi_task_stacks stacks;
+    size_t holds __attribute__((aligned(FXI_CACHE_LINE)));
     struct fxi_run_queue queue;
+    struct fxi_sleeps sleeps;
     struct fxi_task_memory memory;
 
     /* Written under `lock`, read by all. */
@@ -73,9 +75,13 @@ void fxi_pool_break(struct fxi_pool *pool, const char *message);
  * there is none. */
 int fxi_pool_rouse(struct fxi_pool *pool);
 
+/* The same for who gives the tasks out of its hands: who was said to search may be a worker that somebody
+ * else is about to start, and cannot. */
+int fxi_pool_rouse_surely(struct fxi_pool *pool);
+
 /* A task for the worker, out of its share, the queue, or others' shares; NULL: there is none. */
 struct fxi_pool_task *fxi_pool_take(struct fxi_pool *pool, struct fxi_worker *worker);
-bool fxi_pool_has_tasks(const struct fxi_pool *pool);
+bool fxi_pool_has_tasks(const struct fxi_pool *pool); /* or sleeps that want a keeper */
 
 /* Enters the worker among the idle ones; and takes it out: true if somebody else had, to wake it, and it
  * is counted as searching. */

@@ -37,6 +37,10 @@ static void set_runs_on(struct fxi_pool_task *task, struct fxi_fiber *fiber)
 static void set_over(struct fxi_pool_task *task, struct fxi_fiber *fiber)
 {
     uintptr_t word = (uintptr_t)fiber;
+    if (fxi_future_has_no_handle(&task->task.future)) { /* a stopper would have one */
+        fxi_store_relaxed(&task->runs_on, (uintptr_t)OVER);
+        return;
+    }
     while (!fxi_cas_acq_rel(&task->runs_on, &word, (uintptr_t)OVER)) {
         word = (uintptr_t)fiber;
         fxi_cpu_relax(); /* for some instructions, or a signal being sent */
@@ -117,7 +121,7 @@ static void run_tasks(struct fxi_fiber *fiber)
             continue;
         }
         set_runs_on(task, fiber);
-        if (fxi_task_start(&task->task)) {
+        if (fxi_task_start_alone(&task->task)) {
             perform(fiber);
             end_task(fiber);
         } else {
@@ -172,7 +176,7 @@ static struct fxi_fiber *take_fiber(struct fxi_worker *worker)
         worker->spare_count--;
         return fiber;
     }
-    fiber = fxi_fiber_new(&worker->pool->stacks, fiber_main);
+    fiber = fxi_fiber_new(&worker->stacks, fiber_main);
     if (!fiber)
         return NULL;
     fiber->worker = worker;
@@ -202,7 +206,7 @@ void fxi_worker_put_away(struct fxi_worker *worker)
     worker->over = NULL;
     worker->begun--;
     if (worker->spare_count >= SPARES_MOST) {
-        fxi_fiber_free(&worker->pool->stacks, fiber);
+        fxi_fiber_free(&worker->stacks, fiber);
         return;
     }
     fiber->next = worker->spare;
@@ -215,9 +219,10 @@ void fxi_worker_free_spares(struct fxi_worker *worker)
     while (worker->spare) {
         struct fxi_fiber *fiber = worker->spare;
         worker->spare = fiber->next;
-        fxi_fiber_free(&worker->pool->stacks, fiber);
+        fxi_fiber_free(&worker->stacks, fiber);
     }
     worker->spare_count = 0;
+    fxi_task_stacks_destroy(&worker->stacks);
 }
 
 /* There is nothing to switch to: the task cannot be stopped. */

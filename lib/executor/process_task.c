@@ -12,7 +12,8 @@
 void *fxi_process_task_alloc(fx_executor *executor, size_t bytes)
 {
     struct fxi_process_pool *pool = fxi_process_pool_of(executor);
-    void *memory = fxi_task_memory_get(&pool->memory, bytes);
+    bool is_given; /* and holds all the same */
+    void *memory = fxi_task_memory_get(&pool->memory, bytes, &is_given);
     if (memory)
         fxi_process_pool_hold(pool);
     return memory;

@@ -1,5 +1,7 @@
 #include "executor/run_queue.h"
 
+#include "kernel/processor.h"
+
 #define SHARE_MOST 32 /* tasks that a worker takes at once */
 
 #define CLOSED ((struct fxi_pool_task *)1)
@@ -13,7 +15,7 @@ bool fxi_run_queue_push(struct fxi_run_queue *queue, struct fxi_pool_task *task)
         task->next = latest;
         /* release: pairs with the acquire in collect */
     } while (!fxi_cas_release(&queue->incoming, &latest, task));
-    fxi_fence_full();
+    fxi_fence_full_after_exchange();
     return true;
 }
 

@@ -178,13 +178,21 @@ struct fxi_task *fxi_task_new_copy(fx_executor *executor, fx_copy_target fn, con
 
 /* --- running ---------------------------------------------------------------------------------- */
 
+static bool started(struct fxi_task *task, bool is_started)
+{
+    if (is_started && (task->flags & FXI_TASK_ADMITTED))
+        fxi_executor_vacate(task->executor);
+    return is_started;
+}
+
 bool fxi_task_start(struct fxi_task *task)
 {
-    if (!fxi_future_start(&task->future))
-        return false;
-    if (task->flags & FXI_TASK_ADMITTED)
-        fxi_executor_vacate(task->executor);
-    return true;
+    return started(task, fxi_future_start(&task->future));
+}
+
+bool fxi_task_start_alone(struct fxi_task *task)
+{
+    return started(task, fxi_future_start_alone(&task->future));
 }
 
 struct performance {

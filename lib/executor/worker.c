@@ -101,9 +101,29 @@ static bool has_something(const struct fxi_worker *worker)
     return fxi_worker_has_post(worker) || !fxi_run_queue_is_empty(&worker->pool->queue);
 }
 
+/* When something of its own is due, or of the pool's; INT64_MAX: never. */
+static int64_t first_due(const struct fxi_worker *worker)
+{
+    const struct fxi_alarm *alarm = worker->alarms.first;
+    int64_t first = fxi_sleeps_first(&worker->pool->sleeps);
+    return alarm && alarm->deadline < first ? alarm->deadline : first;
+}
+
 static bool rings_soon(const struct fxi_worker *worker)
 {
-    return worker->alarms.first && fxi_alarms_next(&worker->alarms) - fx_now() < SOON;
+    int64_t due = first_due(worker);
+    return due != INT64_MAX && due - fx_now() < SOON;
+}
+
+static void ring_due(struct fxi_worker *worker)
+{
+    struct fxi_sleeps *sleeps = &worker->pool->sleeps;
+    if (first_due(worker) == INT64_MAX)
+        return;
+    fx_deadline now = fx_now();
+    fxi_alarms_ring(&worker->alarms, now);
+    if (fxi_sleeps_first(sleeps) <= now)
+        fxi_sleeps_ring(sleeps, worker, now);
 }
 
 static bool spin(struct fxi_worker *worker)
@@ -128,14 +148,18 @@ static bool rest(struct fxi_worker *worker, fx_deadline *idle_since)
 {
     struct fxi_pool *pool = worker->pool;
     fx_deadline until = fxi_alarms_next(&worker->alarms);
-    bool may_end = worker->begun == 0 && worker->in_flight == 0;
+    bool keeps;
     if (spin(worker))
         return true;
     fxi_worker_tell_freed(worker);
     fxi_pool_set_idle(pool, worker);
     worker->searches = false;
     fxi_sub_acq_rel(&pool->searching, (size_t)1);
-    fxi_fence_full(); /* pairs with the one in fxi_run_queue_push */
+    fxi_fence_full(); /* pairs with the ones in fxi_run_queue_push, and in find_keeper (sleeps.c) */
+    fx_deadline looks_at = fxi_sleeps_keep(&pool->sleeps, worker, &keeps);
+    if (keeps && (until == FX_FOREVER || looks_at < until))
+        until = looks_at;
+    bool may_end = worker->begun == 0 && worker->in_flight == 0 && !keeps;
     if (!fxi_pool_has_tasks(pool) && !(may_end && fxi_executor_refusal(&pool->executor) != 0)) {
         if (*idle_since == 0)
             *idle_since = fx_now();
@@ -144,6 +168,10 @@ static bool rest(struct fxi_worker *worker, fx_deadline *idle_since)
         fxi_worker_sleep(worker, until);
     }
     worker->searches = fxi_pool_unset_idle(pool, worker);
+    if (keeps) {
+        start_searching(worker); /* so that when it begins something they get another keeper */
+        fxi_sleeps_leave(&pool->sleeps, worker);
+    }
     if (worker->searches || !may_end)
         return true;
     bool timed_out = pool->idle_timeout != FX_FOREVER && *idle_since != 0 &&
@@ -170,8 +198,7 @@ static void work(struct fxi_worker *worker)
             worker->has_cancelled = true;
             fxi_io_cancel_all(worker);
         }
-        if (worker->alarms.first)
-            fxi_alarms_ring(&worker->alarms, fx_now());
+        ring_due(worker);
         if (worker->in_flight > 0)
             fxi_requests_look(worker, worker->ready_first != NULL);
         bool ran = worker->ready_first != NULL;
@@ -198,7 +225,7 @@ void fxi_worker_reset(struct fxi_worker *worker, struct fxi_pool *pool)
     worker->ready_count = worker->turns = worker->spare_count = 0;
     worker->begun = worker->freed = worker->tasks = worker->tries = 0;
     worker->blocks = (struct fxi_task_blocks){ 0 };
-    worker->alarms.first = NULL;
+    worker->alarms = (struct fxi_alarms){ 0 };
     worker->chains = NULL;
     worker->has_cancelled = false;
     worker->backend = NULL;

@@ -40,6 +40,7 @@ struct fxi_worker {
     size_t ready_count;
     size_t turns;               /* fibers to switch to before the loop is to look around */
     struct fxi_fiber *over;     /* a fiber whose task is over, for the loop to put away */
+    struct fxi_task_stacks stacks; /* none is in use, and there are none, while there is no thread */
     struct fxi_fiber *spare;
     size_t spare_count;
     size_t begun;               /* tasks that have begun and are not over */
@@ -116,7 +117,7 @@ void fxi_worker_run_bare(struct fxi_pool_task *task);
 
 /* Puts away what fxi_worker_begin left when its task was over. */
 void fxi_worker_put_away(struct fxi_worker *worker);
-void fxi_worker_free_spares(struct fxi_worker *worker);
+void fxi_worker_free_spares(struct fxi_worker *worker); /* and all stacks; no task has one */
 
 /* ops->stop of the pool. */
 int fxi_worker_stop_task(struct fxi_task *task, fx_exc code);

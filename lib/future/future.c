@@ -37,6 +37,12 @@ static bool tell(fx_future *future, uint32_t word)
 
 static bool become_done(fx_future *future)
 {
+    if (fxi_future_has_no_handle(future)) {
+        uint32_t word = fxi_load_relaxed(&future->state);
+        /* release: pairs with the acquire of those whom its callbacks make find it done */
+        fxi_store_release(&future->state, FXI_FUTURE_DONE);
+        return tell(future, word);
+    }
     /* release: pairs with the acquire of all who find it done */
     return tell(future, fxi_exchange_release(&future->state, FXI_FUTURE_DONE));
 }
@@ -170,14 +176,14 @@ bool fx_future_cancelled(const fx_future *future)
 
 bool fx_future_running(const fx_future *future)
 {
+    if (!future)
+        return false;
     uint32_t state = state_of(future);
     if (state == FXI_FUTURE_PENDING && future->kind->refresh && !fxi_future_is_lost(future)) {
         future->kind->refresh((fx_future *)(uintptr_t)future); /* only its state is written */
         state = state_of(future);
     }
     return state == FXI_FUTURE_RUNNING || state == FXI_FUTURE_SETTING;
-    if (!future)
-        return false;
 }
 
 bool fx_future_done(const fx_future *future)
@@ -245,8 +251,10 @@ static FXI_NOINLINE void free_extras(fx_future *future)
 
 void fx_future_unref(fx_future *future)
 {
-    /* acq_rel: all that other holders did to the future comes before its end */
-    if (!future || fxi_sub_acq_rel(&future->references, 1u) != 1)
+    /* acquire, and acq_rel: all that other holders did to the future comes before its end. Where this is the
+     * only reference nobody can take another one. */
+    if (!future || (fxi_load_acquire(&future->references) != 1 &&
+                    fxi_sub_acq_rel(&future->references, 1u) != 1))
         return;
     if (future->exception || future->free_result || future->callbacks)
         free_extras(future);

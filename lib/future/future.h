@@ -99,6 +99,15 @@ void fxi_future_init(fx_future *future, const struct fxi_future_kind *kind, uint
 
 /* --- for who makes the outcome ---------------------------------------------------------------- */
 
+/* By its executor, which has a reference until it is done: whether there is no handle any more. Then nobody
+ * else will get one, wait, cancel or stop; and so the executor moves it on by plain stores. (Threads may
+ * share the only handle of a promise.) */
+static inline bool fxi_future_has_no_handle(const fx_future *future)
+{
+    /* acquire: pairs with the release of those who gave theirs up */
+    return !future->kind->is_promise && fxi_load_acquire(&future->references) == 1;
+}
+
 /* Begins it. False: it was cancelled; its finisher gives up its reference and does nothing else. */
 static inline bool fxi_future_start(fx_future *future)
 {
@@ -108,6 +117,18 @@ static inline bool fxi_future_start(fx_future *future)
         if ((word & FXI_FUTURE_STATE_MASK) != FXI_FUTURE_PENDING)
             return false;
     } while (!fxi_cas_relaxed(&future->state, &word, word + FXI_FUTURE_RUNNING));
+    return true;
+}
+
+/* The same by the only one who might begin it. */
+static inline bool fxi_future_start_alone(fx_future *future)
+{
+    uint32_t word = fxi_load_relaxed(&future->state);
+    if (!fxi_future_has_no_handle(future))
+        return fxi_future_start(future);
+    if ((word & FXI_FUTURE_STATE_MASK) != FXI_FUTURE_PENDING)
+        return false;
+    fxi_store_relaxed(&future->state, word + FXI_FUTURE_RUNNING);
     return true;
 }
 

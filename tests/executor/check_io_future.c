@@ -20,6 +20,61 @@ START_TEST(a_sleep_is_done_when_it_is_due)
 }
 END_TEST
 
+START_TEST(a_shorter_sleep_is_not_late_for_a_longer_one)
+{
+    enum { N = 20 };
+    fx_executor *pool = io_pool(_i, 2);
+    fx_future *sleeps[N];
+    for (int i = 0; i < N; i++) {
+        sleeps[i] = fx_async_sleep(pool, FX_SEC(1000 - i));
+        if (i % 2)
+            fx_sleep(FX_MSEC(1)); /* so that there are workers that rest, and others that do not yet */
+        ck_assert_int_eq(io_of(fx_async_sleep(pool, FX_USEC(100 * i))), 0);
+    }
+    for (int i = 0; i < N; i++)
+        ck_assert_int_eq(fx_future_cancel(sleeps[i]), 0);
+    fx_future_unref_all(sleeps, N);
+    end_pool(pool);
+}
+END_TEST
+
+/* Not by waiting: its worker does nothing else. */
+static void *compute_until_done(void *future)
+{
+    while (!fx_future_done(future))
+        continue;
+    return NULL;
+}
+
+START_TEST(a_worker_that_computes_keeps_no_sleep_waiting)
+{
+    fx_executor *pool = io_pool(_i, 2);
+    for (int i = 0; i < 10; i++) {
+        fx_future *sleep = fx_async_sleep(pool, FX_MSEC(10));
+        if (i % 2)
+            fx_sleep(FX_MSEC(2)); /* so that the one that is to wake for it is given the task */
+        run_in(pool, compute_until_done, sleep);
+        ck_assert_int_eq(io_of(sleep), 0);
+    }
+    end_pool(pool);
+}
+END_TEST
+
+START_TEST(workers_end_when_the_last_sleep_is_cancelled)
+{
+    fx_thread_pool_attr attr = { .max_workers = 2, .idle_timeout = FX_MSEC(1) };
+    fx_executor_unref(io_pool(_i, 1));
+    attr.backend = _i == IO_URING ? FX_BACKEND_URING : FX_BACKEND_EPOLL;
+    fx_executor *pool = fx_thread_pool_new(&attr);
+    fx_future *sleep = fx_async_sleep(pool, FX_SEC(1000));
+    fx_sleep(FX_MSEC(5));
+    ck_assert_int_eq(fx_executor_shutdown_for(pool, 0, false), -ETIMEDOUT);
+    ck_assert_int_eq(fx_future_cancel(sleep), 0);
+    fx_future_unref(sleep);
+    end_pool(pool);
+}
+END_TEST
+
 START_TEST(a_sleep_can_be_cancelled_until_it_is_due)
 {
     enum { N = 200 };
@@ -403,6 +458,9 @@ static void add_tests(TCase *tests)
 {
 #define ADD(test) tcase_add_loop_test(tests, test, 0, IO_BACKENDS)
     ADD(a_sleep_is_done_when_it_is_due);
+    ADD(a_shorter_sleep_is_not_late_for_a_longer_one);
+    ADD(a_worker_that_computes_keeps_no_sleep_waiting);
+    ADD(workers_end_when_the_last_sleep_is_cancelled);
     ADD(a_sleep_can_be_cancelled_until_it_is_due);
     ADD(a_task_cancels_a_sleep_of_its_own_worker);
     ADD(a_done_callback_may_wait_while_its_worker_goes_on);

@@ -345,6 +345,32 @@ START_TEST(a_pool_whose_handle_was_given_up_does_what_was_submitted)
 }
 END_TEST
 
+static void *submit_for_nobody(void *event)
+{
+    fx_event_wait(event);
+    for (int i = 0; i < 100; i++) {
+        fx_future *future = fx_submit(fx_current_executor(), submit_for_nobody, NULL);
+        expect_int(future == NULL, ==, 1);
+        expect_int(errno, ==, ESHUTDOWN);
+    }
+    return NULL;
+}
+
+START_TEST(a_task_of_a_pool_whose_handle_was_given_up_submits_in_vain)
+{
+    fx_event event = FX_EVENT_INIT;
+    fx_executor *pool = pool_of(2);
+    fx_future *futures[50];
+    for (int i = 0; i < 50; i++)
+        futures[i] = submit(pool, submit_for_nobody, &event);
+    fx_executor_unref(pool);
+    fx_event_set(&event);
+    for (int i = 0; i < 50; i++)
+        result_of(futures[i]);
+    ck_assert_msg(!record_failure(), "%s", record_failure());
+}
+END_TEST
+
 START_TEST(a_future_outlives_its_pool)
 {
     fx_executor *pool = pool_of(1);
@@ -564,6 +590,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, a_task_cannot_wait_for_the_end_of_its_own_pool);
     tcase_add_test(tests, a_task_waits_for_the_end_of_another_pool);
     tcase_add_test(tests, a_pool_whose_handle_was_given_up_does_what_was_submitted);
+    tcase_add_test(tests, a_task_of_a_pool_whose_handle_was_given_up_submits_in_vain);
     tcase_add_test(tests, a_future_outlives_its_pool);
     tcase_add_test(tests, with_shuts_a_pool_down);
     tcase_add_test(tests, the_end_of_the_program_waits_for_tasks);
