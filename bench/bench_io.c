@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -114,31 +113,6 @@ static void exchange(int listener, int clients[], int servers[], struct bench_tr
     }
 }
 
-/* The client, a process of its own: on each connection a message, and the next when it is back. */
-static _Noreturn void talk(const int clients[], int64_t until, long *messages)
-{
-    struct epoll_event events[CONNECTIONS];
-    char message[BENCH_IO_MESSAGE] = { 0 };
-    int set = epoll_create1(0);
-    for (int i = 0; i < CONNECTIONS; i++) {
-        struct epoll_event event = { .events = EPOLLIN, .data.fd = clients[i] };
-        epoll_ctl(set, EPOLL_CTL_ADD, clients[i], &event);
-        if (send(clients[i], message, sizeof message, 0) != sizeof message)
-            _exit(1);
-    }
-    while (bench_now() < until) {
-        int ready = epoll_wait(set, events, CONNECTIONS, 100);
-        for (int i = 0; i < ready; i++) {
-            int fd = events[i].data.fd;
-            if (recv(fd, message, sizeof message, MSG_WAITALL) != sizeof message ||
-                send(fd, message, sizeof message, 0) != sizeof message)
-                _exit(1);
-            ++*messages;
-        }
-    }
-    _exit(0);
-}
-
 static void measure_echo(const struct bench_experiment *experiment, const struct bench_peer *peer,
                          const struct bench_options *options, struct bench_trial *trial)
 {
@@ -159,7 +133,9 @@ static void measure_echo(const struct bench_experiment *experiment, const struct
     if (child == 0) {
         for (int i = 0; i < CONNECTIONS; i++)
             close(servers[i]);
-        talk(clients, begin + (int64_t)(seconds * 1e9), messages);
+        bool talked = bench_io_talk(clients, CONNECTIONS, begin + (int64_t)(seconds * 1e9),
+                                    messages);
+        _exit(talked ? 0 : 1);
     }
     for (int i = 0; i < CONNECTIONS; i++)
         close(clients[i]);

@@ -39,6 +39,11 @@ struct bench_io_peer {
     bool (*sleep)(long n, long ns, int64_t *due); /* n side by side; when the last one is due */
 };
 
+/* The client of an echo server, in a process of its own: on each connection a message, and the next
+ * when it is back. By io_uring, as cheaply as can be: were it no cheaper than the server, it would be
+ * the client that is measured. Until a time of bench_now(); counts the messages. */
+bool bench_io_talk(const int *connections, int n, int64_t until, long *messages);
+
 extern const struct bench_io_peer bench_io_pread;   /* plain calls, in threads */
 extern const struct bench_io_peer bench_io_uring;   /* liburing */
 extern const struct bench_io_peer bench_io_epoll;

@@ -82,7 +82,8 @@ FX_API int64_t fx_future_io_until(fx_future *future, fx_deadline deadline);
  * ESHUTDOWN (it was shut down), EPIPE (it broke), EAGAIN (no worker could be had) or ENOMEM. What
  * is wrong with the descriptor and the rest, the future says. They do not block, are no stop
  * points, and do not count against max_pending. Called in a task of the pool, the operation is
- * under way when the call returns.
+ * under way when the call returns; reads at an offset may get under way together when the task
+ * waits, after it has lately done so within 20 microseconds of beginning them.
  *
  * A sleep: done after so long, at once for 0 and what is past; never for FX_FOREVER, but when it is
  * cancelled. */

@@ -10,6 +10,9 @@
 struct fxi_backend {
     const struct fxi_backend_ops *ops;
     struct fxi_worker *worker;
+    /* Of one that hands requests over many at a time: how many have begun since the worker's loop
+     * came round, and how many had when it last did; 0: so slowly that they waited for no others. */
+    size_t batch, last_batch;
 };
 
 struct fxi_backend_ops {
@@ -20,6 +23,7 @@ struct fxi_backend_ops {
 
     int (*begin)(struct fxi_backend *backend, struct fxi_request *request);
     void (*flush)(struct fxi_backend *backend);
+    void (*flush_soon)(struct fxi_backend *backend);
     void (*cancel)(struct fxi_backend *backend, struct fxi_request *request); /* once at most */
 
     void (*look)(struct fxi_backend *backend, bool busy);

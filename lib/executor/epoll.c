@@ -426,6 +426,7 @@ const struct fxi_backend_ops fxi_epoll_ops = {
     .forget = forget,
     .begin = begin,
     .flush = flush,
+    .flush_soon = flush,
     .cancel = cancel,
     .look = look,
     .has_news = has_news,

@@ -238,7 +238,7 @@ static bool do_at_once(struct fxi_pool_task *task)
     struct fxi_fiber *fiber = fxi_fiber_of(fxi_current);
     const struct operation *operation = task->task.arg;
     const struct io_uring_sqe *entry = &operation->request.entry;
-    if (!fxi_io_tries_first(fiber, entry) ||
+    if (!fxi_io_tries_first(fiber, entry, true) ||
         ++fiber->worker->tries % FXI_IO_TRIES_IN_A_ROW == 0 || /* for this one the task waits */
         fxi_io_try_file(fiber, entry) != (long)entry->len)
         return false;
@@ -246,6 +246,17 @@ static bool do_at_once(struct fxi_pool_task *task)
     fxi_task_start(&task->task);
     fxi_io_finish(fiber->worker, task, (int32_t)entry->len);
     return true;
+}
+
+/* When a read at an offset happens nobody sees, so that it may join others. */
+static void flush(struct fxi_worker *worker, const struct fxi_pool_task *task)
+{
+    const struct operation *operation = task->task.arg;
+    const struct io_uring_sqe *entry = &operation->request.entry;
+    if (entry->opcode == IORING_OP_READ && entry->off != (uint64_t)-1)
+        fxi_requests_flush_soon(worker);
+    else
+        fxi_requests_flush(worker);
 }
 
 /* Begun at once, it is under way while the task goes on. */
@@ -257,7 +268,7 @@ static fx_future *submit(struct fxi_pool_task *task)
         if (do_at_once(task))
             return &task->task.future;
         fxi_io_begin(worker, task);
-        fxi_requests_flush(worker);
+        flush(worker, task);
         return &task->task.future;
     }
     int rc = executor->ops->submit(executor, &task->task);

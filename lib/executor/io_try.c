@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "executor/backend.h"
 #include "executor/worker.h"
 #include "kernel/io.h"
 
@@ -77,8 +78,21 @@ static bool may_read_plainly(const struct fxi_fiber *fiber, const struct io_urin
            fiber->descriptor.uses != USES - 1;
 }
 
-bool fxi_io_tries_first(const struct fxi_fiber *fiber, const struct io_uring_sqe *entry)
+/* From so many on a batch of requests costs less than as many tries. A batch of futures that has
+ * begun goes on, or it would never be seen how large it becomes. */
+#define BATCH 8
+
+static bool goes_in_batch(const struct fxi_backend *backend, bool of_future)
 {
+    return backend->last_batch >= BATCH || backend->batch >= (of_future ? 1 : BATCH);
+}
+
+bool fxi_io_tries_first(const struct fxi_fiber *fiber, const struct io_uring_sqe *entry,
+                        bool of_future)
+{
+    const struct fxi_backend *backend = fiber->worker->backend;
+    if (backend && goes_in_batch(backend, of_future))
+        return false;
     return (fiber->worker->in_flight == 0 && !fiber->worker->ready_first) ||
            (is_in_memory(fiber, entry) && entry->off != (uint64_t)-1);
 }

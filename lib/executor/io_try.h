@@ -10,10 +10,11 @@ enum { FXI_IO_CANNOT_TRY = -100000 }; /* of no errno */
 /* So many that need not wait may follow each other before others have their turn. */
 #define FXI_IO_TRIES_IN_A_ROW 64
 
-/* Whether to try costs less than a request: where the worker has nothing else in hand, else
- * requests go to the kernel many at a time; and where the last reads of the same file could be done
- * so. */
-bool fxi_io_tries_first(const struct fxi_fiber *fiber, const struct io_uring_sqe *entry);
+/* Whether to try costs less than a request: not where requests go to the kernel many at a time;
+ * else where the worker has nothing other in hand, and where the last reads of the same file could
+ * be done so. `of_future`: the task will go on, perhaps to begin more. */
+bool fxi_io_tries_first(const struct fxi_fiber *fiber, const struct io_uring_sqe *entry,
+                        bool of_future);
 
 /* In the fiber's task, or in a thread (NULL): carries the operation out, in part perhaps, if it
  * need not wait, but for a disk where no other task of the worker's has begun. -EAGAIN: it would

@@ -66,6 +66,7 @@ long fxi_io_call_at_once(const struct io_uring_sqe *entry)
 
 struct in_line {
     struct fxi_request request;
+    struct fxi_context *context;
     int32_t result;
     bool is_over; /* its worker's thread writes it, and reads it */
 };
@@ -75,26 +76,7 @@ static void complete(struct fxi_request *request, int32_t result)
     struct in_line *in_line = fxi_container_of(request, struct in_line, request);
     in_line->result = result;
     in_line->is_over = true;
-    fxi_unpark(in_line, 1);
-}
-
-static bool is_under_way(const void *arg)
-{
-    const struct in_line *in_line = arg;
-    return !in_line->is_over;
-}
-
-static int wait_for(struct in_line *in_line, fx_deadline deadline, bool is_stop_point)
-{
-    struct fxi_wait wait = { .address = in_line,
-                             .condition = is_under_way,
-                             .arg = in_line,
-                             .deadline = deadline,
-                             .since = 1, /* nobody asks: it spares a look at the clock */
-                             .can_suspend = true,
-                             .is_no_stop_point = !is_stop_point };
-    int rc = fxi_park_wait(&wait, NULL);
-    return rc == -EAGAIN ? 0 : rc;
+    fxi_unpark_alone(in_line->context);
 }
 
 /* A descriptor that is being closed is gone, so this is waited for whatever comes. */
@@ -107,16 +89,21 @@ static bool can_be_given_up(const struct io_uring_sqe *entry)
 static long request(struct fxi_context *self, const struct io_uring_sqe *entry,
                     fx_deadline deadline)
 {
-    struct in_line in_line = { .request = { .entry = *entry, .complete = complete } };
+    struct in_line in_line; /* not zeroed: it is large, and the backend's part is the backend's */
+    in_line.request.entry = *entry;
+    in_line.request.complete = complete;
+    in_line.request.is_of_future = false;
+    in_line.context = self;
+    in_line.is_over = false;
     if (fxi_stop_is_due(self))
         return -ECANCELED;
     if (fxi_request_begin(fxi_fiber_of(self)->worker, &in_line.request) != 0)
         return call_plainly(self, entry, deadline);
-    int rc = can_be_given_up(entry) ? wait_for(&in_line, deadline, true) : 0;
+    int rc = can_be_given_up(entry) ? fxi_park_alone(deadline, true) : 0;
     if (!in_line.is_over) {
         if (rc != 0)
             fxi_request_cancel(&in_line.request);
-        wait_for(&in_line, FX_FOREVER, false);
+        fxi_park_alone(FX_FOREVER, false);
     }
     if (rc != 0 && in_line.result == -ECANCELED)
         return rc;
@@ -260,7 +247,7 @@ static long step_in_task(struct fxi_context *self, const struct io_uring_sqe *en
     *was_tried = true;
     if (is_past(deadline))
         return try_alone(self, entry, deadline);
-    if (fxi_io_tries_first(fiber, entry)) {
+    if (fxi_io_tries_first(fiber, entry, false)) {
         long rc = fxi_io_try(fiber, entry);
         if (rc != FXI_IO_CANNOT_TRY && rc != -EAGAIN) {
             count_try(fiber->worker);

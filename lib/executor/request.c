@@ -97,6 +97,12 @@ void fxi_requests_flush(struct fxi_worker *worker)
         worker->backend->ops->flush(worker->backend);
 }
 
+void fxi_requests_flush_soon(struct fxi_worker *worker)
+{
+    if (worker->backend)
+        worker->backend->ops->flush_soon(worker->backend);
+}
+
 void fxi_request_cancel(struct fxi_request *request)
 {
     if (request->is_over || request->is_cancelled)

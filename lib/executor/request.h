@@ -43,6 +43,10 @@ struct fxi_request {
 int fxi_request_begin(struct fxi_worker *worker, struct fxi_request *request);
 void fxi_requests_flush(struct fxi_worker *worker);
 
+/* The same, of one that may as well go to the kernel a little later, with others; not where its task
+ * has lately gone on for long. */
+void fxi_requests_flush_soon(struct fxi_worker *worker);
+
 /* Asks to cancel it, while it is in flight; twice is fine, and so is one that is over, if it is still
  * there. */
 void fxi_request_cancel(struct fxi_request *request);

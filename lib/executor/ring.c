@@ -1,9 +1,11 @@
 /* The backend on io_uring: a ring per worker.
  *
- * Guarantee: entries are handed over in the order in which the requests began, a batch with one system
- *   call; where the worker has nothing else to do, with the one by which it goes to sleep. Where it has,
- *   which may take long, the first of a batch does not wait for others, nor does the next for longer than
- *   DELAY_MOST, if there is one.
+ * Guarantee: entries are handed over in the order in which the requests began, a batch with one
+ *   system call; where the worker has nothing else to do, with the one by which it goes to sleep.
+ *   Where it has, which may take long, the first of a batch does not wait for others, nor do the next,
+ *   if there are any, for much longer than DELAY_MOST; futures do not wait at all. But after a quick
+ *   batch, which was complete within DELAY_MOST, the next one is taken for quick, too: its first waits
+ *   for the others, and so do futures of reads, until that has taken longer, for once.
  * State of a request in flight: `unsent`, where the submission queue had no room for its entry; or in the
  *   queue, or the kernel's. A cancelled one is in `uncancelled` as well until there is room for an entry that
  *   says so, and in `cancelled` from then on.
@@ -24,6 +26,7 @@
 #define ENTRIES 128
 #define COMPLETIONS 2048
 #define DELAY_MOST FX_USEC(20)
+#define LOOKS_EVERY 8 /* requests of a quick batch, at the clock: a tenth of what one costs */
 #define CANCEL_DELAY FX_USEC(200) /* and then twice that, and so on */
 #define CANCEL_DELAY_MOST FX_MSEC(100)
 
@@ -34,7 +37,10 @@ struct ring {
     struct fxi_backend backend;
     struct io_uring uring;
     struct fxi_list unsent, uncancelled, cancelled;
-    fx_deadline submitted;  /* when entries were handed over last, by one that began */
+    fx_deadline began;      /* when the batch did; 0: nothing else was to be done meanwhile */
+    fx_deadline submitted;  /* when entries were handed over last, because something was */
+    uint32_t unlooked;      /* requests since the last look at the clock */
+    bool is_quick;          /* the batch is taken for a quick one */
     fx_deadline cancels_at; /* when to repeat those of the latter; FX_FOREVER: not */
     fx_nsec cancel_delay;
     bool watches_event; /* there is a poll of it, or an entry for one */
@@ -166,18 +172,52 @@ static void begin_again(struct ring *ring, struct fxi_request *request)
         fxi_list_push_back(&ring->unsent, &request->queued);
 }
 
+/* --- batches ---------------------------------------------------------------------------------- */
+
+static void submit(struct ring *ring, fx_deadline now)
+{
+    ring->submitted = now;
+    fxi_uring_submit(&ring->uring); /* where it fails, `look` or `wait` tries again */
+    ring->began += fx_now() - now;  /* how long that takes says nothing of the batch */
+}
+
+/* One more has begun, and the worker goes on with something else. */
+static void add_to_batch(struct ring *ring)
+{
+    bool is_first = ring->began == 0;
+    if (ring->is_quick && !is_first && ++ring->unlooked < LOOKS_EVERY)
+        return;
+    fx_deadline now = fx_now();
+    ring->unlooked = 0;
+    if (is_first)
+        ring->began = now;
+    if (now - (ring->is_quick ? ring->began : ring->submitted) < DELAY_MOST)
+        return;
+    ring->is_quick = false;
+    submit(ring, now);
+}
+
+/* The worker's loop has come round, and hands over what is left. */
+static void end_batch(struct ring *ring)
+{
+    struct fxi_backend *backend = &ring->backend;
+    if (backend->batch == 0)
+        return;
+    if (ring->began != 0)
+        ring->is_quick = fx_now() - ring->began < DELAY_MOST;
+    ring->began = 0;
+    backend->last_batch = ring->is_quick ? backend->batch : 0;
+    backend->batch = 0;
+}
+
 static int begin(struct fxi_backend *backend, struct fxi_request *request)
 {
     struct ring *ring = ring_of(backend);
     request->result = 0;
     begin_again(ring, request);
-    if (!backend->worker->ready_first)
-        return 0;
-    fx_deadline now = fx_now();
-    if (now - ring->submitted >= DELAY_MOST) {
-        ring->submitted = now;
-        fxi_uring_submit(&ring->uring);
-    }
+    backend->batch++;
+    if (backend->worker->ready_first)
+        add_to_batch(ring);
     return 0;
 }
 
@@ -186,6 +226,21 @@ static void flush(struct fxi_backend *backend)
     struct ring *ring = ring_of(backend);
     if (io_uring_sq_ready(&ring->uring) > 0)
         fxi_uring_submit(&ring->uring); /* where it fails, `look` or `wait` tries again */
+}
+
+static void flush_soon(struct fxi_backend *backend)
+{
+    struct ring *ring = ring_of(backend);
+    if (io_uring_sq_ready(&ring->uring) == 0)
+        return;
+    if (ring->is_quick) {
+        add_to_batch(ring);
+        return;
+    }
+    fx_deadline now = fx_now();
+    if (ring->began == 0)
+        ring->began = now;
+    submit(ring, now);
 }
 
 static void cancel(struct fxi_backend *backend, struct fxi_request *request)
@@ -273,6 +328,7 @@ static bool has_news(const struct fxi_backend *backend)
 static void look(struct fxi_backend *backend, bool busy)
 {
     struct ring *ring = ring_of(backend);
+    end_batch(ring);
     repeat_cancels(ring);
     send_rest(ring);
     take_completions(ring);
@@ -286,6 +342,7 @@ static void look(struct fxi_backend *backend, bool busy)
 static void wait(struct fxi_backend *backend, fx_deadline deadline)
 {
     struct ring *ring = ring_of(backend);
+    end_batch(ring);
     send_rest(ring);
     if (fxi_uring_has_completions(&ring->uring))
         return;
@@ -336,6 +393,7 @@ const struct fxi_backend_ops fxi_ring_ops = {
     .forget = forget,
     .begin = begin,
     .flush = flush,
+    .flush_soon = flush_soon,
     .cancel = cancel,
     .look = look,
     .has_news = has_news,

@@ -2,6 +2,7 @@
 #include "executor/worker.h"
 
 #include "executor/pool.h"
+#include "executor/request.h"
 #include "stop/chain.h"
 #include "stop/stop.h"
 
@@ -79,7 +80,10 @@ static bool is_prompt(const struct fxi_context *context)
 
 static void sleeps(struct fxi_context *self, bool begins)
 {
-    fxi_pool_blocked(fxi_fiber_of(self)->worker->pool, begins);
+    struct fxi_worker *worker = fxi_fiber_of(self)->worker;
+    if (begins && worker == fxi_worker_self && worker->in_flight > 0)
+        fxi_requests_flush(worker); /* what the others have begun it may be waiting for */
+    fxi_pool_blocked(worker->pool, begins);
 }
 
 const struct fxi_context_operations fxi_task_operations = {

@@ -338,6 +338,20 @@ int fxi_park_until(fx_deadline deadline)
     return 0;
 }
 
+int fxi_park_alone(fx_deadline deadline, bool is_stop_point)
+{
+    struct fxi_context *self = fxi_current;
+    decide_how_to_sleep(self, false, true);
+    self->waiter.next_chosen = NULL;
+    fxi_store_relaxed(&self->waiter.woken, FXI_WAITER_AWAKE);
+    enum ending ending = is_stop_point ? sleep_until_woken_or_stopped(self, deadline)
+                                       : sleep_until_woken(self, deadline);
+    if (ending == ENDED_BY_STOP)
+        return -ECANCELED;
+    fxi_stop_tell_again(self);
+    return ending == ENDED_BY_WAKE ? 0 : -ETIMEDOUT;
+}
+
 /* --- waking ----------------------------------------------------------------------------------- */
 
 /* `end_word`: NULL, or where the last of them is handed on to if it sleeps for that. The kernel
@@ -422,6 +436,11 @@ struct fxi_waiter *fxi_unpark_take(const void *address, fxi_unpark_choose choose
 void fxi_unpark_wake(struct fxi_waiter *taken)
 {
     wake_chosen(taken, NULL);
+}
+
+void fxi_unpark_alone(struct fxi_context *context)
+{
+    wake_chosen(&context->waiter, NULL);
 }
 
 static enum fxi_choice choose_first(struct fxi_waiter *waiter, void *arg)

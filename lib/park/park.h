@@ -54,6 +54,13 @@ void fxi_unpark_at_end(const void *address, const uint32_t *end_word);
 /* Waits for the deadline alone. 0; -ECANCELED, -ENOMEM as above. */
 int fxi_park_until(fx_deadline deadline);
 
+/* The same, until fxi_unpark_alone() at most: a wait that no queue knows of, as its waker knows who
+ * waits. Of a context that can suspend, and has asked its operations that; the waker runs on the same
+ * thread while it is suspended, and calls once at most. 0: it has called. -ETIMEDOUT, -ECANCELED: it
+ * may have, too, after that; its own flag says so. */
+int fxi_park_alone(fx_deadline deadline, bool is_stop_point);
+void fxi_unpark_alone(struct fxi_context *context);
+
 /* --- waits of primitives that keep their state in a word of their own ------------------------- */
 
 struct fxi_wait {

@@ -364,6 +364,67 @@ START_TEST(a_read_in_a_callback_of_libc_blocks_its_worker_alone)
 }
 END_TEST
 
+enum { SENDERS = 20 };
+
+static fx_event go;
+static atomic_int there;
+static int pair[2];
+
+static void *send_a_byte(void *arg)
+{
+    atomic_fetch_add(&there, 1);
+    fx_event_wait(&go);
+    expect_int(fx_send(pair[1], "x", 1, 0), ==, 1);
+    return arg;
+}
+
+/* Once: a sanitizer's qsort makes comparisons of its own. */
+static int receive_in_comparison(const void *a, const void *b)
+{
+    static bool has_received;
+    char bytes[SENDERS];
+    (void)a;
+    (void)b;
+    if (!has_received)
+        expect_int(fx_recv(pair[0], bytes, SENDERS, MSG_WAITALL), ==, SENDERS);
+    has_received = true;
+    return 0;
+}
+
+static void *receive_below_qsort(void *arg)
+{
+    int numbers[] = { 2, 1 };
+    atomic_fetch_add(&there, 1);
+    fx_event_wait(&go);
+    qsort(numbers, 2, sizeof *numbers, receive_in_comparison);
+    return arg;
+}
+
+/* In the worker's own thread: so all are ready before one of them goes on. */
+static void *let_them_go(void *arg)
+{
+    fx_event_set(&go);
+    return arg;
+}
+
+START_TEST(a_worker_that_is_blocked_has_handed_over_what_its_tasks_have_begun)
+{
+    fx_executor *pool = io_pool(_i, 1);
+    fx_future *tasks[SENDERS + 1];
+    io_sockets(pair);
+    for (int i = 0; i < SENDERS; i++)
+        tasks[i] = submit(pool, send_a_byte, NULL);
+    await(atomic_load(&there) == SENDERS);
+    tasks[SENDERS] = submit(pool, receive_below_qsort, NULL);
+    await(atomic_load(&there) == SENDERS + 1);
+    run_in(pool, let_them_go, NULL);
+    for (int i = 0; i <= SENDERS; i++)
+        result_of(tasks[i]);
+    io_close(pair);
+    end_pool(pool);
+}
+END_TEST
+
 static void add_tests(TCase *tests)
 {
     tcase_add_loop_test(tests, a_file_is_used_as_by_plain_calls, 0, CONTEXTS);
@@ -376,6 +437,8 @@ static void add_tests(TCase *tests)
     tcase_add_loop_test(tests, a_stream_is_written_whole, 0, CONTEXTS);
     tcase_add_loop_test(tests, many_tasks_wait_on_one_worker, 0, IO_BACKENDS);
     tcase_add_loop_test(tests, a_read_in_a_callback_of_libc_blocks_its_worker_alone, 0,
+                        IO_BACKENDS);
+    tcase_add_loop_test(tests, a_worker_that_is_blocked_has_handed_over_what_its_tasks_have_begun, 0,
                         IO_BACKENDS);
 }
 
