@@ -172,10 +172,23 @@ int fxi_stop_ask(struct fxi_context *context, pid_t thread_id, bool anywhere, fx
     return fxi_handler_send(context, thread_id, anywhere);
 }
 
+/* Below a foreign frame the return of that one is awaited at once: it may come before any timer. */
+static FXI_COLD void tell_again(struct fxi_context *self)
+{
+    bool is_planted = false;
+    if (self->stop.mode != FX_STOP_DEFERRED && fxi_stop_is_possible(self)) {
+        struct fxi_walk walk = fxi_walk_from_here(self);
+        is_planted = walk.verdict == FXI_WALK_FOREIGN;
+        if (is_planted)
+            plant_undisturbed(self, &walk);
+    }
+    fxi_handler_retry(self, is_planted);
+}
+
 void fxi_stop_tell_again(struct fxi_context *self)
 {
     if (fxi_unlikely(asked_of(self) != 0))
-        fxi_handler_retry(self, false);
+        tell_again(self);
 }
 
 /* --- what programs call ----------------------------------------------------------------------- */

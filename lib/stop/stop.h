@@ -46,7 +46,7 @@ int fxi_stop_point(int rc);
 void fxi_stop_check(void);
 
 /* A wait has ended, but not for a stop. If one was asked meanwhile, and told by taking the waiter out of a
- * sleep that was over, it is told again. */
+ * sleep that was over, it is told again: by a timer and, below a foreign frame, by that one's return. */
 void fxi_stop_tell_again(struct fxi_context *self);
 
 /* Asks the context for `code`, which is not 0. `thread_id`: of the thread that runs it, or 0: it is the
