@@ -10,20 +10,7 @@
 
 #include "../support/sanitizer.h"
 #include "../thread/suite.h"
-#include "operation.h"
-
-static int pipes[2];
-
-static void make_pipe(void)
-{
-    ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
-}
-
-static void close_pipe(void)
-{
-    close(pipes[0]);
-    close(pipes[1]);
-}
+#include "pipe_operation.h"
 
 static int open_descriptors(void)
 {
@@ -63,18 +50,6 @@ END_TEST
 /* --- reading and writing, whatever fails ------------------------------------------------------- */
 
 static char buffer[6];
-
-static void *read_pipe(void *arg)
-{
-    OPERATION(read, read, pipes[0], arg, 5, -1);
-    return (void *)(intptr_t)operation_run(&read);
-}
-
-static void *write_pipe(void *arg)
-{
-    OPERATION(write, write, pipes[1], arg, 5, -1);
-    return (void *)(intptr_t)operation_run(&write);
-}
 
 static void *return_it(void *arg)
 {
